@@ -1,0 +1,2 @@
+//! The command `mc`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! UnixFS and manifests: bytes and CIDs, no I/O.

@@ -1,0 +1,1 @@
+//! Child side of the sandbox process: wasmtime, compile, limits, host functions.

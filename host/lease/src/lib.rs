@@ -1,0 +1,1 @@
+//! What is done: witness, holder and owner as pure state machines.

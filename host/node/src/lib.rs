@@ -1,0 +1,1 @@
+//! Composition: the event loop that drives lease, store and runner.

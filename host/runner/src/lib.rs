@@ -1,0 +1,1 @@
+//! Parent side of the sandbox process: spawn, frames, limits, kill.

@@ -1,0 +1,1 @@
+//! Blocks as plain files, one record file per run, quotas, collection.

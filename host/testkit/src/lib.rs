@@ -1,0 +1,1 @@
+//! Fixed keys, builders and guest programs for tests.

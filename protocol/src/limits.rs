@@ -1,0 +1,102 @@
+//! Every bound of the protocol, each with its reason. `docs/generated/limits.md` is printed from [`TABLE`].
+
+/// Longest name in a guest path, bytes: what ext4, APFS and NTFS allow.
+pub const NAME_BYTES_MAX: usize = 255;
+/// Longest guest path, bytes: Linux's PATH_MAX is 4096, less the staging folder in front of it.
+pub const PATH_BYTES_MAX: usize = 3072;
+/// Names in a guest path: deeper trees make recursive clean-up costly.
+pub const PATH_DEPTH_MAX: usize = 64;
+/// Entries of one manifest: 100,000 paths of 100 bytes are a manifest of about 16 MB.
+pub const MANIFEST_ENTRIES_MAX: usize = 100_000;
+/// Bytes of one encoded manifest: every entry at 160 bytes on average.
+pub const MANIFEST_BYTES_MAX: usize = 16 << 20;
+/// Bytes of one block: the chunk size of the UnixFS profile, and room for a directory node of 256 KiB.
+pub const BLOCK_BYTES_MAX: usize = 2 << 20;
+/// Bytes of a program. The largest one in use is a database engine of 48 MB.
+pub const PROGRAM_BYTES_MAX: u64 = 256 << 20;
+/// Arguments and environment together, bytes: a quarter of Linux's own limit.
+pub const ARGUMENT_BYTES_MAX: usize = 512 << 10;
+/// Number of arguments, and of environment variables.
+pub const ARGUMENTS_MAX: usize = 16_384;
+/// Preopened folders of one job.
+pub const PREOPENS_MAX: usize = 64;
+/// Witnesses of one job: the largest set of the lease protocol is (7,5).
+pub const WITNESSES_MAX: usize = 7;
+/// Shards of one job.
+pub const SHARDS_MAX: u32 = 1 << 24;
+/// Replicas of one shard.
+pub const REPLICAS_MAX: u16 = 16;
+/// Hosts that a spec may name.
+pub const ALLOWED_HOSTS_MAX: usize = 256;
+/// Keys that may start a new generation without the owner.
+pub const REGEN_KEYS_MAX: usize = 16;
+/// Attempt records in one failed value: 1 + retries.
+pub const ATTEMPTS_MAX: usize = 16;
+/// A witness grants at most this many epochs ahead of its promise without evidence.
+pub const EPOCH_JUMP_MAX: u32 = 16;
+/// Shortest lease, milliseconds: renewals at a third of it must survive a slow scheduler.
+pub const LEASE_TTL_MS_MIN: u32 = 5_000;
+/// Longest lease, milliseconds.
+pub const LEASE_TTL_MS_MAX: u32 = 600_000;
+/// Lease of an attached run, milliseconds.
+pub const LEASE_TTL_MS_ATTACHED: u32 = 10_000;
+/// A lease before the first renewal shows its certificate, milliseconds.
+pub const HOLD_MS: u32 = 3_000;
+/// Unactivated holds of one host at one witness.
+pub const HOLDS_PER_HOST_MAX: usize = 4;
+/// Registers that one witness keeps in memory; a standing witness will page them to disk.
+pub const REGISTERS_MAX: usize = 65_536;
+/// Bytes of one frame between the sandbox process and its parent.
+pub const FRAME_BYTES_MAX: usize = 8 << 20;
+/// Memory of a guest when the spec does not say: what 32-bit Wasm programs in use need, with room.
+pub const MEMORY_BYTES_DEFAULT: u64 = 2 << 30;
+/// Memory that a 32-bit guest can have at all.
+pub const MEMORY_BYTES_MAX: u64 = 4 << 30;
+/// Scratch space and outputs together when the spec does not say, bytes.
+pub const DISK_BYTES_DEFAULT: u64 = 4 << 30;
+/// Files and folders that a guest may make.
+pub const FILES_MAX: u64 = 100_000;
+/// stdout and stderr together, bytes; beyond it the attempt ends.
+pub const STDIO_BYTES_MAX: u64 = 16 << 30;
+/// stdout and stderr that are kept for `mc logs`, bytes each; the middle of longer ones is dropped.
+pub const LOG_BYTES_MAX: u64 = 16 << 20;
+/// Days that outputs and logs are kept when the spec does not say.
+pub const KEEP_DAYS_DEFAULT: u64 = 7;
+
+/// One row of the generated page.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The constant's name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: u64,
+    /// What is counted.
+    pub unit: &'static str,
+}
+
+macro_rules! table {
+    ($($name:ident $unit:literal,)*) => {
+        /// All limits, in the order of this file.
+        pub const TABLE: &[Row] = &[$(Row { name: stringify!($name), value: $name as u64, unit: $unit },)*];
+    };
+}
+
+table! {
+    NAME_BYTES_MAX "bytes", PATH_BYTES_MAX "bytes", PATH_DEPTH_MAX "names", MANIFEST_ENTRIES_MAX "entries",
+    MANIFEST_BYTES_MAX "bytes", BLOCK_BYTES_MAX "bytes", PROGRAM_BYTES_MAX "bytes", ARGUMENT_BYTES_MAX "bytes",
+    ARGUMENTS_MAX "arguments", PREOPENS_MAX "folders", WITNESSES_MAX "nodes", SHARDS_MAX "shards",
+    REPLICAS_MAX "replicas", ALLOWED_HOSTS_MAX "nodes", REGEN_KEYS_MAX "keys", ATTEMPTS_MAX "records",
+    EPOCH_JUMP_MAX "epochs", LEASE_TTL_MS_MIN "ms", LEASE_TTL_MS_MAX "ms", LEASE_TTL_MS_ATTACHED "ms",
+    HOLD_MS "ms", HOLDS_PER_HOST_MAX "holds", REGISTERS_MAX "registers", FRAME_BYTES_MAX "bytes",
+    MEMORY_BYTES_DEFAULT "bytes", MEMORY_BYTES_MAX "bytes", DISK_BYTES_DEFAULT "bytes", FILES_MAX "files",
+    STDIO_BYTES_MAX "bytes", LOG_BYTES_MAX "bytes", KEEP_DAYS_DEFAULT "days",
+}
+
+const _: () = {
+    assert!(LEASE_TTL_MS_MIN <= LEASE_TTL_MS_ATTACHED && LEASE_TTL_MS_ATTACHED <= LEASE_TTL_MS_MAX);
+    assert!(HOLD_MS < LEASE_TTL_MS_MIN, "a hold must not outlive the shortest lease");
+    assert!(MANIFEST_BYTES_MAX >= MANIFEST_ENTRIES_MAX * 128, "a full manifest must fit");
+    assert!(MEMORY_BYTES_DEFAULT <= MEMORY_BYTES_MAX);
+    assert!(PATH_BYTES_MAX >= NAME_BYTES_MAX);
+    assert!(FRAME_BYTES_MAX > BLOCK_BYTES_MAX);
+};
