@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: reads every text file of the repository and applies the rules. Knows no rule itself.
 
+mod links;
 mod ratchet;
 mod rules;
 #[cfg(test)]
@@ -32,6 +33,12 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let mut findings: Vec<Finding> = sources.iter().flat_map(rules::check).collect();
     findings.extend(ratchet.check(&sources));
     findings.extend(missing_pages(&sources));
+    let exists = |path: &str| workspace.root.join(path).exists();
+    findings.extend(
+        sources
+            .iter()
+            .flat_map(|source| links::check(source, exists)),
+    );
     for finding in &findings {
         println!("{finding}");
     }

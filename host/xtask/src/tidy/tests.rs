@@ -1,6 +1,7 @@
 //! Each rule meets an input that breaks it, and one that does not.
 
 use super::{
+    links,
     ratchet::Ratchet,
     rules::{Source, check, code_lines},
 };
@@ -179,4 +180,20 @@ fn the_list_names_only_files_that_exist() {
     );
     assert!(Ratchet::parse(&toml::Table::new()).is_err());
     assert!(Ratchet::parse(&"[long-files]\na = \"x\"\n".parse().unwrap()).is_err());
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let links = |path, text| -> Vec<String> {
+        let exists = |path: &str| matches!(path, "README.md" | "docs/a.md" | "docs");
+        let found = links::check(&Source { path, text }, exists);
+        found.iter().map(ToString::to_string).collect()
+    };
+    let good =
+        "[a](a.md#part) [b](../README.md) [c](./a.md) [d](https://example.org/x) [e](#here) [f](.)";
+    assert_eq!(links("docs/b.md", good), Vec::<String>::new());
+    let bad = links("docs/b.md", "# B\n[a](README.md) and [b](../../README.md)");
+    assert_eq!(bad.len(), 2, "{bad:?}");
+    assert!(bad[0].contains("docs/b.md:2: the link to README.md"));
+    assert_eq!(links("src/lib.rs", "[a](gone.md)"), Vec::<String>::new());
 }
