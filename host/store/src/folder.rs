@@ -1,0 +1,1 @@
+//! Folders of our own: made for the account alone, written to by rename.
