@@ -90,22 +90,13 @@ impl Directory {
         self,
         emit: &mut impl FnMut(Block<'_>) -> Result<(), E>,
     ) -> Result<Link, FinishDirectoryError<E>> {
-        self.finish_below(NODE_BYTES_MAX, emit)
-    }
-
-    /// Another threshold, so that tests reach shards with few names.
-    fn finish_below<E>(
-        self,
-        node_bytes_max: usize,
-        emit: &mut impl FnMut(Block<'_>) -> Result<(), E>,
-    ) -> Result<Link, FinishDirectoryError<E>> {
         let bytes = encode(
             self.entries
                 .iter()
                 .map(|(name, link)| (name.as_str(), *link)),
             &directory_data(),
         );
-        if bytes.len() > node_bytes_max {
+        if bytes.len() > NODE_BYTES_MAX {
             return hamt::write(self.entries, emit);
         }
         emit_node(&bytes, self.entries.values(), emit).map_err(FinishDirectoryError::Emit)

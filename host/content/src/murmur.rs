@@ -37,10 +37,6 @@ fn halves(block: &[u8; 16]) -> (u64, u64) {
     let value = u128::from_le_bytes(*block);
     #[expect(clippy::cast_possible_truncation, reason = "the lower half is wanted")]
     let low = value as u64;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "what is left of 128 bits after 64 are shifted out"
-    )]
     let high = (value >> 64) as u64;
     (low, high)
 }

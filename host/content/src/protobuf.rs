@@ -32,8 +32,7 @@ impl<'a> Fields<'a> {
             0 => Value::Varint(self.varint()?),
             1 => self.take(8).map(|_| Value::Fixed)?,
             2 => {
-                let len = usize::try_from(self.varint()?)
-                    .map_err(|_: std::num::TryFromIntError| WireError)?;
+                let len = usize::try_from(self.varint()?).unwrap_or(usize::MAX);
                 Value::Bytes(self.take(len)?)
             }
             5 => self.take(4).map(|_| Value::Fixed)?,

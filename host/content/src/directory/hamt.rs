@@ -6,6 +6,10 @@ use crate::murmur::murmur3_x64_64;
 use crate::node::{FANOUT, Link, encode, shard_data};
 use std::collections::BTreeMap;
 
+/// Bytes of a shard's bitmap, one bit a slot.
+const BITMAP_BYTES: usize = 32;
+const _: () = assert!(BITMAP_BYTES as u64 * 8 == FANOUT);
+
 /// Levels of a trie with 256 slots: one byte of the 64-bit hash each.
 const LEVELS: usize = 8;
 
@@ -39,7 +43,7 @@ fn shard<E>(
 ) -> Result<Link, FinishDirectoryError<E>> {
     let slot = |leaf: &Leaf| leaf.hash.get(level).copied();
     let mut links: Vec<(String, Link)> = Vec::new();
-    let mut bitmap = [0_u8; FANOUT as usize / 8];
+    let mut bitmap = [0_u8; BITMAP_BYTES];
     for group in leaves.chunk_by(|a, b| slot(a) == slot(b)) {
         let [first, rest @ ..] = group else { continue };
         let Some(index) = slot(first) else {

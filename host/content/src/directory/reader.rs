@@ -34,14 +34,8 @@ pub enum ReadDirectoryError {
         cid: Cid,
     },
     /// A name that cannot stand in a directory.
-    #[error("{cid} holds a wrong name")]
-    Name {
-        /// The node.
-        cid: Cid,
-        /// What is wrong with it.
-        #[source]
-        source: NameError,
-    },
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// A name that is not in the slot of its hash, or a shard of another width than its parent.
     #[error("{cid} is not a valid shard")]
     Shard {
@@ -187,9 +181,10 @@ fn entry(
     name: &[u8],
     link: &NamedLink<'_>,
 ) -> Result<DirectoryEntry, ReadDirectoryError> {
-    let name = std::str::from_utf8(name)
-        .map_err(|_: std::str::Utf8Error| ReadDirectoryError::NotUtf8 { cid })?;
-    check_name(name).map_err(|source| ReadDirectoryError::Name { cid, source })?;
+    let Ok(name) = std::str::from_utf8(name) else {
+        return Err(ReadDirectoryError::NotUtf8 { cid });
+    };
+    check_name(name)?;
     Ok(DirectoryEntry {
         name: name.to_owned(),
         link: Link {
