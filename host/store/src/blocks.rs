@@ -1,8 +1,13 @@
 //! The block store: one file per block, named by its CID.
 
 use crate::fault::FileError;
-use mutual_content::{Block, FileRoot};
+use crate::folder::{self, Temporary};
+use mutual_content::{Block, FileBuilder, FileRoot};
 use mutual_protocol::{Cid, ids::Codec};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Why a store does not open.
@@ -74,6 +79,11 @@ pub enum GetError {
     File(#[from] FileError),
 }
 
+/// What the version file says.
+const VERSION: &str = "mutual-store 1\n";
+/// All names in a store's folder.
+const NAMES: [&str; 4] = ["version", "lock", "blocks", "temporary"];
+
 /// Blocks as plain files in `blocks/XX/CID` below one folder, which only its account can read.
 ///
 /// Open it once and share it; many processes may open the same folder. Whoever imports or runs something holds a
@@ -86,7 +96,7 @@ pub struct BlockStore {
 /// Keeps collections out as long as it lives; any number may be held at once.
 #[derive(Debug)]
 pub struct StoreGuard {
-    _lock: std::fs::File,
+    _lock: File,
 }
 
 impl BlockStore {
@@ -95,7 +105,39 @@ impl BlockStore {
     /// # Errors
     /// When the folder is another version's, is no store, or cannot be read.
     pub fn open(root: &Path) -> Result<Self, OpenStoreError> {
-        todo!()
+        let store = Self {
+            root: root.to_owned(),
+        };
+        let path = root.join("version");
+        match fs::read(&path) {
+            Ok(found) if found == VERSION.as_bytes() => return Ok(store),
+            Ok(found) => {
+                let found = String::from_utf8_lossy(&found)
+                    .trim_end()
+                    .chars()
+                    .take(80)
+                    .collect();
+                return Err(OpenStoreError::Version { path, found });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(FileError::at(&path)(error).into()),
+        }
+        folder::make(root)?;
+        if folder::names(root)?
+            .iter()
+            .any(|name| !NAMES.contains(&name.as_str()))
+        {
+            return Err(OpenStoreError::NotAStore {
+                path: root.to_owned(),
+            });
+        }
+        folder::make(&store.temporary())?;
+        folder::make(&store.blocks())?;
+        store.lock_file()?;
+        let mut version = Temporary::create(&store.temporary(), 0o600)?;
+        version.write(VERSION.as_bytes())?;
+        version.rename_durably(&path)?;
+        Ok(store)
     }
 
     /// The folder.
@@ -103,12 +145,19 @@ impl BlockStore {
         &self.root
     }
 
-    /// Keeps collections out. Waits for one that is just deleting (bounded by its batch).
+    /// Keeps collections out. Waits for one that is just deleting.
     ///
     /// # Errors
     /// When the lock file cannot be opened.
     pub fn guard(&self) -> Result<StoreGuard, FileError> {
-        todo!()
+        let lock = self.lock_file()?;
+        loop {
+            match lock.lock_shared() {
+                Ok(()) => return Ok(StoreGuard { _lock: lock }),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(FileError::at(&self.root.join("lock"))(error)),
+            }
+        }
     }
 
     /// Checks `bytes` against `cid` and keeps them.
@@ -116,15 +165,28 @@ impl BlockStore {
     /// # Errors
     /// When they do not belong together, or cannot be written.
     pub fn put(&self, cid: Cid, bytes: &[u8]) -> Result<(), PutError> {
-        todo!()
+        let block =
+            Block::verify(cid, bytes).map_err(|wrong| PutError::Wrong { cid: wrong.cid })?;
+        Ok(self.put_block(block)?)
     }
 
     /// Keeps a block without hashing it again: its type proves that it was hashed.
     ///
+    /// A file that is there with the right length is left as it is, but for its time: collections take it for new.
+    ///
     /// # Errors
     /// When it cannot be written.
     pub fn put_block(&self, block: Block<'_>) -> Result<(), FileError> {
-        todo!()
+        let path = self.path(block.cid());
+        if fs::symlink_metadata(&path).is_ok_and(|found| found.len() == block.bytes().len() as u64)
+        {
+            // Where the time cannot be set, nothing can be removed either.
+            let _touched = utimensat(CWD, &path, &NOW, AtFlags::SYMLINK_NOFOLLOW);
+            return Ok(());
+        }
+        let mut file = Temporary::create(&self.temporary(), 0o600)?;
+        file.write(block.bytes())?;
+        file.rename(&path)
     }
 
     /// Hashes and keeps `bytes` as one block, such as an encoded manifest (`Codec::DagCbor`).
@@ -132,7 +194,8 @@ impl BlockStore {
     /// # Errors
     /// When it cannot be written.
     pub fn put_new(&self, codec: Codec, bytes: &[u8]) -> Result<Cid, FileError> {
-        todo!()
+        let block = Block::new(codec, bytes);
+        self.put_block(block).map(|()| block.cid())
     }
 
     /// Cuts bytes in memory into a file's blocks and keeps them.
@@ -140,7 +203,10 @@ impl BlockStore {
     /// # Errors
     /// When they cannot be written.
     pub fn put_file(&self, bytes: &[u8]) -> Result<FileRoot, FileError> {
-        todo!()
+        let mut put = |block: Block<'_>| self.put_block(block);
+        let mut file = FileBuilder::new();
+        file.push(bytes, &mut put)?;
+        file.finish(&mut put)
     }
 
     /// A block's bytes, checked anew.
@@ -148,12 +214,53 @@ impl BlockStore {
     /// # Errors
     /// When it is missing, damaged (then it is removed) or larger than `size_max`.
     pub fn get(&self, cid: Cid, size_max: usize) -> Result<Vec<u8>, GetError> {
-        todo!()
+        let mut bytes = Vec::new();
+        self.get_into(cid, size_max, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// As [`BlockStore::get`], in place of what `bytes` holds.
+    pub(crate) fn get_into(
+        &self,
+        cid: Cid,
+        size_max: usize,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), GetError> {
+        let path = self.path(cid);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(GetError::Missing { cid });
+            }
+            Err(error) => return Err(FileError::at(&path)(error).into()),
+        };
+        let size = file.metadata().map_err(FileError::at(&path))?.len();
+        if usize::try_from(size).map_or(true, |size| size > size_max) {
+            return Err(GetError::TooLarge {
+                cid,
+                size,
+                max: size_max,
+            });
+        }
+        bytes.clear();
+        io::Read::read_to_end(&mut file, bytes).map_err(FileError::at(&path))?;
+        if !cid.verifies(bytes) {
+            folder::remove_file(&path)?;
+            return Err(GetError::Damaged { cid });
+        }
+        Ok(())
     }
 
     /// Whether the block is there. Its content is not looked at.
     pub fn has(&self, cid: Cid) -> bool {
-        todo!()
+        self.size(cid).is_some()
+    }
+
+    /// Bytes of the block's file, if it is there.
+    pub(crate) fn size(&self, cid: Cid) -> Option<u64> {
+        fs::symlink_metadata(self.path(cid))
+            .ok()
+            .map(|metadata| metadata.len())
     }
 
     /// Removes a block; whether it was there.
@@ -161,6 +268,68 @@ impl BlockStore {
     /// # Errors
     /// When the file cannot be removed.
     pub fn remove(&self, cid: Cid) -> Result<bool, FileError> {
-        todo!()
+        folder::remove_file(&self.path(cid))
+    }
+
+    pub(crate) fn blocks(&self) -> PathBuf {
+        self.root.join("blocks")
+    }
+
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.root.join("temporary")
+    }
+
+    pub(crate) fn lock_file(&self) -> Result<File, FileError> {
+        let path = self.root.join("lock");
+        let open = |write: bool| {
+            OpenOptions::new()
+                .read(true)
+                .write(write)
+                .create(write)
+                .mode(0o600)
+                .open(&path)
+        };
+        // A store on a read-only disk can still be locked.
+        open(true)
+            .or_else(|error| open(false).map_err(|_missing| error))
+            .map_err(FileError::at(&path))
+    }
+
+    /// The last characters are spread evenly, all but the very last one: 1,024 folders.
+    fn path(&self, cid: Cid) -> PathBuf {
+        let name = canonical(cid).to_string();
+        let fold = name
+            .len()
+            .checked_sub(3)
+            .and_then(|start| name.get(start..start + 2))
+            .unwrap_or("__");
+        self.blocks().join(fold).join(&name)
     }
 }
+
+/// The form that names a block's file: a CIDv0 is written as the CIDv1 of the same node, since its base58 letters
+/// differ by case only, which some file systems do not tell apart.
+pub(crate) fn canonical(cid: Cid) -> Cid {
+    /// The binary form of a CIDv0 is a bare multihash: sha2-256, 32 bytes.
+    const VERSION_0: [u8; 2] = [0x12, 0x20];
+    match cid
+        .to_bytes()
+        .strip_prefix(&VERSION_0)
+        .map(<[u8; 32]>::try_from)
+    {
+        Some(Ok(digest)) => Cid::from_sha256(Codec::DagPb, digest),
+        _ => cid,
+    }
+}
+
+/// For `utimensat`: both times are now.
+const NOW: Timestamps = Timestamps {
+    last_access: Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    },
+    last_modification: Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    },
+};

@@ -18,10 +18,10 @@ mod tree;
 
 pub use blocks::{BlockStore, GetError, OpenStoreError, PutError, StoreGuard};
 pub use collect::{CollectError, Collected};
-pub use export::{Access, ExportError, MaterialiseError, PlaceError};
+pub use export::{ExportError, MaterialiseError, PlaceError};
 pub use fault::{Fault, FileError};
 pub use import::{ImportError, Imported, hash_file};
 pub use outputs::{CollectTreeError, OutputLimits, Outputs, Skipped, SkippedKind};
-pub use runs::{DamagedRun, FindRunError, OpenRunsError, ReadRunError, Run, RunStore, Runs};
+pub use runs::{DamagedRun, FindRunError, ReadRunError, Run, RunStore, Runs};
 pub use staging::{Staging, StagingArea, Swept};
-pub use tree::{Hidden, ImportTreeError, ListTreeError, Symlink, Symlinks, Tree, TreeOptions};
+pub use tree::{DirectoryTreeError, Hidden, ImportTreeError, Symlink, Symlinks, Tree, TreeOptions};

@@ -2,8 +2,15 @@
 
 use crate::blocks::BlockStore;
 use crate::fault::FileError;
-use crate::import::ImportError;
-use mutual_protocol::manifest::{Entry, GuestPath};
+use crate::folder::{entry_names, open_folder};
+use crate::import::{ImportError, Imported, Importer};
+use mutual_protocol::manifest::{Entry, GuestPath, GuestPathError, Node};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, openat, statat};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What an output may be.
@@ -90,6 +97,162 @@ impl BlockStore {
         wanted: &[GuestPath],
         limits: OutputLimits,
     ) -> Result<Outputs, CollectTreeError> {
-        todo!()
+        let base = open_folder(CWD, root).map_err(FileError::at(root))?;
+        let mut count = Count {
+            root,
+            limits,
+            outputs: Outputs::default(),
+            files: Vec::new(),
+            entries: 0,
+            bytes: 0,
+        };
+        for path in wanted {
+            // What lies below another wanted path comes with that one.
+            let is_above = |above: &GuestPath| above != path && path.below(above).is_some();
+            if !wanted.iter().any(is_above) {
+                count.wanted(base.as_fd(), path)?;
+            }
+        }
+        let Count {
+            mut outputs, files, ..
+        } = count;
+        let mut importer = Importer::new(Some(self));
+        for (path, size) in files {
+            let shown = root.join(path.as_str());
+            let file = open_file(base.as_fd(), &path).map_err(FileError::at(&shown))?;
+            let Imported {
+                root: content,
+                executable,
+            } = importer.file(&file, &shown)?;
+            if content.size != size {
+                return Err(ImportError::Changed { path: shown }.into());
+            }
+            let node = Node::File {
+                cid: content.cid,
+                size,
+                executable,
+            };
+            outputs.entries.push(Entry { path, node });
+        }
+        Ok(outputs)
     }
+}
+
+/// The first pass: names, kinds and sizes, and not a byte of content.
+struct Count<'a> {
+    root: &'a Path,
+    limits: OutputLimits,
+    /// Empty folders, what is skipped and what is missing.
+    outputs: Outputs,
+    /// Files with their sizes.
+    files: Vec<(GuestPath, u64)>,
+    entries: usize,
+    bytes: u64,
+}
+
+impl Count<'_> {
+    /// Counts what is at one wanted path. A link on the way is as good as nothing there.
+    fn wanted(&mut self, base: BorrowedFd<'_>, path: &GuestPath) -> Result<(), CollectTreeError> {
+        let found = open_parent(base, path).and_then(|folder| {
+            let stat = statat(&folder, path.name(), AtFlags::SYMLINK_NOFOLLOW)?;
+            Ok((folder, stat))
+        });
+        match found {
+            Ok((folder, stat)) => self.entry(folder.as_fd(), path, &stat),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                self.outputs.missing.push(path.clone());
+                Ok(())
+            }
+            Err(error) => Err(FileError::at(&self.root.join(path.as_str()))(error).into()),
+        }
+    }
+
+    fn entry(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        path: &GuestPath,
+        stat: &Stat,
+    ) -> Result<(), CollectTreeError> {
+        self.one_more()?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+                self.bytes = self.bytes.saturating_add(size);
+                if self.bytes > self.limits.bytes_max {
+                    return Err(CollectTreeError::TooLarge {
+                        max: self.limits.bytes_max,
+                    });
+                }
+                self.files.push((path.clone(), size));
+            }
+            FileType::Directory => self.folder(folder, path)?,
+            FileType::Symlink => self.skip(path.as_str().into(), SkippedKind::Symlink),
+            _ => self.skip(path.as_str().into(), SkippedKind::Special),
+        }
+        Ok(())
+    }
+
+    /// Counts what is in the folder at `path`, whose parent is `parent`. The depth of guest paths bounds the
+    /// recursion.
+    fn folder(&mut self, parent: BorrowedFd<'_>, path: &GuestPath) -> Result<(), CollectTreeError> {
+        let shown = self.root.join(path.as_str());
+        let folder = open_folder(parent, path.name()).map_err(FileError::at(&shown))?;
+        let mut names = entry_names(folder.as_fd()).map_err(FileError::at(&shown))?;
+        names.sort();
+        let carried = self.files.len() + self.outputs.entries.len();
+        for name in names {
+            match name.to_str().map(|name| path.join(name)) {
+                Ok(Ok(path)) => {
+                    let stat = statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW)
+                        .map_err(FileError::at(&shown))?;
+                    self.entry(folder.as_fd(), &path, &stat)?;
+                }
+                Ok(Err(GuestPathError::TooDeep)) => {
+                    return Err(CollectTreeError::TooDeep { path: shown });
+                }
+                Ok(Err(_)) | Err(_) => {
+                    self.one_more()?;
+                    let name = OsStr::from_bytes(name.as_bytes());
+                    self.skip(Path::new(path.as_str()).join(name), SkippedKind::Name);
+                }
+            }
+        }
+        if self.files.len() + self.outputs.entries.len() == carried {
+            self.outputs.entries.push(Entry {
+                path: path.clone(),
+                node: Node::Directory,
+            });
+        }
+        Ok(())
+    }
+
+    fn one_more(&mut self) -> Result<(), CollectTreeError> {
+        self.entries += 1;
+        let max = self.limits.entries_max;
+        if self.entries > max {
+            Err(CollectTreeError::TooMany { max })
+        } else {
+            Ok(())
+        }
+    }
+
+    fn skip(&mut self, path: PathBuf, kind: SkippedKind) {
+        self.outputs.skipped.push(Skipped { path, kind });
+    }
+}
+
+/// Opens the folder that `path` lies in, one name at a time, through no link.
+fn open_parent(base: BorrowedFd<'_>, path: &GuestPath) -> Result<OwnedFd, Errno> {
+    let folders = path.names().count().saturating_sub(1);
+    let base = open_folder(base, c".")?;
+    path.names()
+        .take(folders)
+        .try_fold(base, |folder, name| open_folder(folder.as_fd(), name))
+}
+
+/// Opens a file for reading, through no link and without waiting for anything.
+fn open_file(base: BorrowedFd<'_>, path: &GuestPath) -> Result<File, Errno> {
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    openat(open_parent(base, path)?, path.name(), flags, Mode::empty()).map(File::from)
 }

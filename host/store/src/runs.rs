@@ -1,13 +1,12 @@
 //! Run records: one file per run, whose content is the caller's.
 
 use crate::fault::FileError;
+use crate::folder::{self, Temporary};
 use mutual_protocol::JobId;
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
-
-/// Why the records cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("the run records cannot be opened")]
-pub struct OpenRunsError(#[from] FileError);
+use std::time::SystemTime;
+use std::{fs, io};
 
 /// One run, as its file's name tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,27 +75,36 @@ pub enum ReadRunError {
     File(#[from] FileError),
 }
 
-/// The folder of run records.
+/// The folder of run records: one file per run, `START-JOB.json`, so that a listing needs no file's content.
 #[derive(Debug)]
 pub struct RunStore {
     root: PathBuf,
 }
 
+/// Ids that an ambiguous prefix shows.
+const SOME: usize = 10;
+
 impl RunStore {
     /// Opens the folder, and makes it when it is missing.
     ///
     /// # Errors
-    /// When it cannot be made or read.
-    pub fn open(root: &Path) -> Result<Self, OpenRunsError> {
-        todo!()
+    /// When it cannot be made.
+    pub fn open(root: &Path) -> Result<Self, FileError> {
+        folder::make(root)?;
+        Ok(Self {
+            root: root.to_owned(),
+        })
     }
 
     /// Writes a run's record, durably and at once: a reader sees the old one or the new one.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written. After a failure on the way to the disk nobody knows what a power cut would leave:
+    /// the process should end.
     pub fn write(&self, run: Run, record: &[u8]) -> Result<(), FileError> {
-        todo!()
+        let mut file = Temporary::create(&self.root, 0o600)?;
+        file.write(record)?;
+        file.rename_durably(&self.path(run))
     }
 
     /// A run's record.
@@ -104,7 +112,13 @@ impl RunStore {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn read(&self, job: JobId) -> Result<Vec<u8>, ReadRunError> {
-        todo!()
+        let run = self
+            .list()?
+            .into_iter()
+            .find(|run| run.job == job)
+            .ok_or(ReadRunError::Unknown { job })?;
+        let path = self.path(run);
+        Ok(fs::read(&path).map_err(FileError::at(&path))?)
     }
 
     /// All runs, newest first, without reading their records.
@@ -112,7 +126,12 @@ impl RunStore {
     /// # Errors
     /// When the folder cannot be read.
     pub fn list(&self) -> Result<Vec<Run>, FileError> {
-        todo!()
+        let mut runs: Vec<Run> = folder::names(&self.root)?
+            .iter()
+            .filter_map(|name| Run::parse(name))
+            .collect();
+        runs.sort_by_key(|run| Reverse((run.started_ms, run.job)));
+        Ok(runs)
     }
 
     /// All runs with their records as `parse` understands them. A record that cannot be read or parsed is listed as
@@ -124,7 +143,24 @@ impl RunStore {
         &self,
         parse: impl Fn(&[u8]) -> Result<T, E>,
     ) -> Result<Runs<T>, FileError> {
-        todo!()
+        let mut all = Runs {
+            runs: Vec::new(),
+            damaged: Vec::new(),
+        };
+        for run in self.list()? {
+            let path = self.path(run);
+            let record = match fs::read(&path) {
+                Ok(bytes) => parse(&bytes).map_err(|error| error.to_string()),
+                // Collected since it was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => Err(error.to_string()),
+            };
+            match record {
+                Ok(record) => all.runs.push((run, record)),
+                Err(reason) => all.damaged.push(DamagedRun { path, reason }),
+            }
+        }
+        Ok(all)
     }
 
     /// The run whose job id starts with `prefix`; the leading `j-` may be left out.
@@ -132,14 +168,59 @@ impl RunStore {
     /// # Errors
     /// When there is none, or more than one.
     pub fn find(&self, prefix: &str) -> Result<Run, FindRunError> {
-        todo!()
+        let wanted = prefix.to_lowercase();
+        let wanted = wanted.strip_prefix("j-").unwrap_or(&wanted);
+        let mut found = self.list()?;
+        found.retain(|run| {
+            !wanted.is_empty()
+                && run
+                    .job
+                    .to_string()
+                    .get(2..)
+                    .is_some_and(|id| id.starts_with(wanted))
+        });
+        match found.as_slice() {
+            [] => Err(FindRunError::Unknown {
+                prefix: prefix.to_owned(),
+            }),
+            [run] => Ok(*run),
+            runs => Err(FindRunError::Ambiguous {
+                prefix: prefix.to_owned(),
+                count: runs.len(),
+                some: runs.iter().take(SOME).map(|run| run.job).collect(),
+            }),
+        }
     }
 
     /// Removes a run's record; whether it was there.
     ///
     /// # Errors
     /// When it cannot be removed.
-    pub fn remove(&self, job: JobId) -> Result<bool, FileError> {
-        todo!()
+    pub fn remove(&self, run: Run) -> Result<bool, FileError> {
+        folder::remove_file(&self.path(run))
+    }
+
+    /// Removes what killed processes have left half-written before `before`.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn remove_temporary(&self, before: SystemTime) -> Result<(), FileError> {
+        folder::remove_temporary(&self.root, before)
+    }
+
+    fn path(&self, run: Run) -> PathBuf {
+        self.root
+            .join(format!("{:013}-{}.json", run.started_ms, run.job))
+    }
+}
+
+impl Run {
+    /// Reads a file's name; other files are none of ours.
+    fn parse(name: &str) -> Option<Self> {
+        let (started, job) = name.strip_suffix(".json")?.split_once('-')?;
+        Some(Self {
+            started_ms: started.parse().ok()?,
+            job: job.parse().ok()?,
+        })
     }
 }

@@ -1,12 +1,17 @@
 //! Folders into the store: as manifest entries, and as UnixFS directories with the CIDs that IPFS gives them.
 
+mod directories;
+mod ignore;
+mod walk;
+
 use crate::blocks::{BlockStore, GetError};
 use crate::fault::FileError;
-use crate::import::ImportError;
+use crate::import::{ImportError, Imported, Importer};
 use mutual_content::{Link, NameError, NodeError, ReadDirectoryError};
 use mutual_protocol::Cid;
-use mutual_protocol::manifest::{Entry, GuestPath, GuestPathError};
+use mutual_protocol::manifest::{Entry, GuestPath, GuestPathError, Node};
 use std::path::{Path, PathBuf};
+use walk::{Found, What};
 
 /// Names that start with a dot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +72,19 @@ impl Tree {
     /// # Errors
     /// When a path gets too long or too deep.
     pub fn entries_below(&self, base: &GuestPath) -> Result<Vec<Entry>, GuestPathError> {
-        todo!()
+        if self.entries.is_empty() && self.symlinks.is_empty() {
+            return Ok(vec![Entry {
+                path: base.clone(),
+                node: Node::Directory,
+            }]);
+        }
+        let below = |entry: &Entry| {
+            Ok(Entry {
+                path: base.join(entry.path.as_str())?,
+                node: entry.node,
+            })
+        };
+        self.entries.iter().map(below).collect()
     }
 }
 
@@ -141,7 +158,7 @@ pub enum ImportTreeError {
 /// Why a UnixFS directory cannot be read from or written to the store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ListTreeError {
+pub enum DirectoryTreeError {
     /// A block is missing or damaged.
     #[error(transparent)]
     Get(#[from] GetError),
@@ -158,13 +175,14 @@ pub enum ListTreeError {
     #[error("the directory holds a wrong name")]
     Name(#[from] NameError),
     /// Two names that cannot be in one directory.
-    #[error("two names of one directory have the same hash")]
-    SameHash,
-    /// More entries than allowed.
-    #[error("more than {max} files and folders")]
-    TooMany {
-        /// The limit.
-        max: usize,
+    #[error(
+        "the names {first:?} and {second:?} cannot be in one directory: they have the same hash"
+    )]
+    SameHash {
+        /// One name.
+        first: String,
+        /// The other.
+        second: String,
     },
     /// The store cannot be written.
     #[error(transparent)]
@@ -177,22 +195,42 @@ impl BlockStore {
     /// # Errors
     /// When something in it is neither file, folder nor link, has no valid name, changes, or is more than allowed.
     pub fn import_tree(&self, path: &Path, options: &TreeOptions) -> Result<Tree, ImportTreeError> {
-        todo!()
+        let mut importer = Importer::new(Some(self));
+        let mut tree = Tree::default();
+        for Found { path, what } in walk::walk(path, options)? {
+            let node = match what {
+                What::File { source } => {
+                    let Imported { root, executable } = importer.path(&source)?;
+                    Node::File {
+                        cid: root.cid,
+                        size: root.size,
+                        executable,
+                    }
+                }
+                What::EmptyFolder => Node::Directory,
+                What::Symlink { target } => {
+                    tree.symlinks.push(Symlink { path, target });
+                    continue;
+                }
+            };
+            tree.entries.push(Entry { path, node });
+        }
+        Ok(tree)
     }
 
     /// Makes the UnixFS directory of `tree` and returns its root: the CID that Kubo prints for the folder.
     ///
     /// # Errors
     /// When a file's root block is not in the store, or the new blocks cannot be written.
-    pub fn put_directory(&self, tree: &Tree) -> Result<Link, ListTreeError> {
-        todo!()
+    pub fn put_directory(&self, tree: &Tree) -> Result<Link, DirectoryTreeError> {
+        directories::put(self, tree)
     }
 
     /// Reads the UnixFS directory `root` from the store. No file is executable: UnixFS does not tell.
     ///
     /// # Errors
     /// When a block is missing, something in it is no UnixFS, or it has more than `entries_max` entries.
-    pub fn list_tree(&self, root: Cid, entries_max: usize) -> Result<Tree, ListTreeError> {
-        todo!()
+    pub fn list_tree(&self, root: Cid, entries_max: usize) -> Result<Tree, DirectoryTreeError> {
+        directories::list(self, root, entries_max)
     }
 }

@@ -91,8 +91,10 @@ impl FileBuilder {
             if self.pending.len() < self.chunk_bytes {
                 return Ok(());
             }
-            let full = std::mem::take(&mut self.pending);
+            let mut full = std::mem::take(&mut self.pending);
             self.leaf(&full, emit)?;
+            full.clear();
+            self.pending = full;
         }
         let mut chunks = bytes.chunks_exact(self.chunk_bytes);
         for chunk in &mut chunks {
