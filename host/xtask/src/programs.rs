@@ -1,6 +1,7 @@
 //! The programs ring: what others wrote, built once for each version and set of flags, then compared with native runs.
 //!
-//! The tests (`host/cli/tests/programs`) find them by `MC_PROGRAMS`: a folder with `rg` (native), `rg.wasm` and `p1.wasm`.
+//! The tests (`host/cli/tests/programs`) find them by `MC_PROGRAMS`: a folder with `rg.wasm`,
+//! `rg-p1.wasm`, `p1.wasm`, and natively `rg` and `wasmtime`.
 
 use std::{
     fs,
@@ -17,7 +18,55 @@ use crate::{
     workspace::Workspace,
 };
 
-const RIPGREP: &str = "15.2.0";
+/// One program of the registry.
+struct Foreign {
+    /// Name and version.
+    package: &'static str,
+    /// Features and the like.
+    flags: &'static [&'static str],
+    /// None is this machine.
+    target: Option<&'static str>,
+    /// Its file as cargo installs it.
+    file: &'static str,
+    /// Its file as the tests find it.
+    name: &'static str,
+}
+
+const FOREIGN: &[Foreign] = &[
+    Foreign {
+        package: "ripgrep@15.2.0",
+        flags: &[],
+        target: Some("wasm32-wasip2"),
+        file: "rg.wasm",
+        name: "rg.wasm",
+    },
+    // Rust's standard library reports every failure of a wasip2 program as exit code 1; a wasip1 program keeps its code.
+    Foreign {
+        package: "ripgrep@15.2.0",
+        flags: &[],
+        target: Some("wasm32-wasip1"),
+        file: "rg.wasm",
+        name: "rg-p1.wasm",
+    },
+    Foreign {
+        package: "ripgrep@15.2.0",
+        flags: &[],
+        target: None,
+        file: "rg",
+        name: "rg",
+    },
+    // The release that `engine` links: it says what a guest does without `mc` around it, and is the peer in `bench`.
+    Foreign {
+        package: "wasmtime-cli@48.0.8",
+        flags: &[
+            "--no-default-features",
+            "--features=run,compile,cranelift,component-model,cache,parallel-compilation,pooling-allocator",
+        ],
+        target: None,
+        file: "wasmtime",
+        name: "wasmtime",
+    },
+];
 
 /// Flags of the C program; clang finds wasi-libc's headers and libraries where Debian puts them.
 const CLANG_FLAGS: &[&str] = &["--target=wasm32-wasi", "-O2", "-Wall", "-Wextra", "-Werror"];
@@ -26,27 +75,26 @@ const CLANG_LACKING: &str = "no C program: clang with wasi-libc is missing (Debi
 
 /// Builds the programs and runs the tests that use them. Without a C toolchain the tests of the C program are left out.
 pub(crate) fn ring(workspace: &Workspace) -> Result<Outcome> {
-    guests::ensure_target("wasm32-wasip2")?;
-    let folder = workspace.root.join("target/programs/bin");
-    fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
-    for (target, file) in [(Some("wasm32-wasip2"), "rg.wasm"), (None, "rg")] {
-        let built = install_ripgrep(workspace, target)?.join("bin").join(file);
-        fs::copy(&built, folder.join(file)).with_context(|| format!("{}", built.display()))?;
+    let folder = folder(workspace);
+    install_all(workspace, &folder)?;
+    if !has_c_toolchain() {
+        run_tests(workspace, &folder, &["--skip", "p1::"])?;
+        return Ok(Outcome::Skipped(CLANG_LACKING.into()));
     }
-    let with_c = has_c_toolchain();
-    if with_c {
-        compile_p1(workspace, &folder)?;
-    }
-    run_tests(
-        workspace,
-        &folder,
-        if with_c { &[] } else { &["--skip", "p1::"] },
-    )?;
-    Ok(if with_c {
-        Outcome::Passed
-    } else {
-        Outcome::Skipped(CLANG_LACKING.into())
-    })
+    compile_p1(workspace, &folder)?;
+    run_tests(workspace, &folder, &[])?;
+    Ok(Outcome::Passed)
+}
+
+/// What the benchmarks compare with; returns the folder for `MC_PROGRAMS`.
+pub(crate) fn peers(workspace: &Workspace) -> Result<PathBuf> {
+    let folder = folder(workspace);
+    install_all(workspace, &folder)?;
+    Ok(folder)
+}
+
+fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("target/programs/bin")
 }
 
 fn run_tests(workspace: &Workspace, folder: &Path, filter: &[&str]) -> Result<()> {
@@ -64,31 +112,31 @@ fn run_tests(workspace: &Workspace, folder: &Path, filter: &[&str]) -> Result<()
     process::run(command.args(filter).env("MC_PROGRAMS", folder))
 }
 
-/// Returns the folder that holds the installed program. Its name carries version, target and compiler.
-fn install_ripgrep(workspace: &Workspace, target: Option<&str>) -> Result<PathBuf> {
-    let key = format!(
-        "ripgrep-{RIPGREP}-{}-{}",
-        target.unwrap_or("native"),
-        compiler_version()?
-    );
-    let root = workspace.root.join("target/programs").join(key);
-    // cargo writes this list last, so where it is the program is whole.
-    if root.join(".crates.toml").is_file() {
-        return Ok(root);
+/// Brings the programs of `cargo install` up to date, and copies them into `folder`.
+///
+/// cargo itself is the cache: what is installed in this version, with these features, is left alone.
+/// The folder that it installs into is named after compiler and target, which cargo does not compare.
+fn install_all(workspace: &Workspace, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
+    let cache = workspace.root.join("target/programs");
+    let installed = cache.join(compiler_version()?);
+    for foreign in FOREIGN {
+        let root = installed.join(foreign.target.unwrap_or("native"));
+        let mut command = cargo(workspace, &["install", "--quiet", "--locked"]);
+        command.arg(foreign.package).args(foreign.flags);
+        command.arg("--root").arg(&root);
+        command.arg("--target-dir").arg(cache.join("build"));
+        if let Some(target) = foreign.target {
+            guests::ensure_target(target)?;
+            command.args(["--target", target]);
+        }
+        // ripgrep's release profile keeps debug information: six times the size, and nothing here reads it.
+        process::run(command.env("CARGO_PROFILE_RELEASE_DEBUG", "false"))?;
+        let built = root.join("bin").join(foreign.file);
+        let copy = folder.join(foreign.name);
+        fs::copy(&built, copy).with_context(|| format!("{}", built.display()))?;
     }
-    let mut command = cargo(
-        workspace,
-        &["install", "ripgrep", "--version", RIPGREP, "--locked"],
-    );
-    command.arg("--root").arg(&root);
-    command
-        .arg("--target-dir")
-        .arg(workspace.root.join("target/programs/build"));
-    if let Some(target) = target {
-        command.args(["--target", target]);
-    }
-    process::run(&mut command)?;
-    Ok(root)
+    Ok(())
 }
 
 /// `rustc-1.95.0`.

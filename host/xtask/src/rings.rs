@@ -111,14 +111,16 @@ pub(crate) fn by_name(name: &str) -> Result<&'static Ring> {
     })
 }
 
-/// Builds what the benchmarks measure, then runs them; `args` go to `cargo bench`.
+/// Builds what the benchmarks measure and compare with, then runs them; `args` go to `cargo bench`.
 pub(crate) fn bench(workspace: &Workspace, args: &[&str]) -> Result<()> {
     guests::build_all(workspace)?;
+    let peers = programs::peers(workspace)?;
     run(&mut cargo(
         workspace,
         &["build", "--release", "--package", "mutual-cli"],
     ))?;
-    run(cargo(workspace, &["bench", "--package", "mutual-bench"]).args(args))
+    let mut command = cargo(workspace, &["bench", "--package", "mutual-bench"]);
+    run(command.args(args).env("MC_PROGRAMS", peers))
 }
 
 fn fmt(workspace: &Workspace) -> Result<Outcome> {
