@@ -4,8 +4,6 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
@@ -23,7 +21,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 
     let mut broken = table.check(&packages);
     for manifest in workspace.member_manifests()? {
-        broken.extend(not_inherited(workspace, &manifest)?);
+        let path = workspace.relative(&manifest);
+        broken.extend(table.not_inherited(&path, &workspace::read_toml(&manifest)?));
     }
     for line in &broken {
         println!("layers: {line}");
@@ -77,10 +76,4 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     let list = value.get(key).and_then(Value::as_array);
     list.into_iter().flatten()
-}
-
-/// What one crate's manifest says by itself although the workspace says it for all.
-fn not_inherited(workspace: &Workspace, manifest: &Path) -> Result<Vec<String>> {
-    let table = workspace::read_toml(manifest)?;
-    Ok(rules::not_inherited(&workspace.relative(manifest), &table))
 }

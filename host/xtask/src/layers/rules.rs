@@ -41,6 +41,8 @@ pub(super) struct Table {
     only: BTreeMap<String, Vec<String>>,
     /// Foreign crates whose default features bring more than anybody here wants.
     bare: Vec<String>,
+    /// Crates that are copied out of the repository, so that their manifests stand alone.
+    standalone: Vec<String>,
 }
 
 impl Table {
@@ -50,14 +52,12 @@ impl Table {
             .iter()
             .try_fold(manifest, |table, key| table.get(*key)?.as_table())
             .context("Cargo.toml has no [workspace.metadata.layers]")?;
-        let bare = layers
-            .get("bare")
-            .context("the layers table has no `bare`")?;
         Ok(Self {
             uses: lists(layers, "uses")?,
             tests: lists(layers, "tests")?,
             only: lists(layers, "only")?,
-            bare: names(bare).context("`bare` is not a list of names")?,
+            bare: list(layers, "bare")?,
+            standalone: list(layers, "standalone")?,
         })
     }
 
@@ -131,27 +131,32 @@ impl Table {
         }
         broken
     }
-}
 
-/// What a crate's manifest says by itself although the workspace says it for all: versions of dependencies, lints.
-pub(super) fn not_inherited(path: &str, manifest: &toml::Table) -> Vec<String> {
-    let mut broken = Vec::new();
-    if !inherits(manifest.get("lints")) {
-        broken.push(format!("{path}: does not take the workspace's lints"));
-    }
-    for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
-        let dependencies = manifest
-            .get(kind)
-            .and_then(toml::Value::as_table)
-            .into_iter()
-            .flatten();
-        for (name, _) in dependencies.filter(|(_, value)| !inherits(Some(value))) {
-            broken.push(format!(
-                "{path}: {name} has a version of its own; it belongs into [workspace.dependencies]"
-            ));
+    /// What a crate's manifest says by itself although the workspace says it for all: versions of dependencies, lints.
+    pub(super) fn not_inherited(&self, path: &str, manifest: &toml::Table) -> Vec<String> {
+        let name = manifest
+            .get("package")
+            .and_then(|package| package.get("name"));
+        let name = name.and_then(toml::Value::as_str).map_or("", short);
+        if self.standalone.iter().any(|standalone| standalone == name) {
+            return Vec::new();
         }
+        let mut broken = Vec::new();
+        if !inherits(manifest.get("lints")) {
+            broken.push(format!("{path}: does not take the workspace's lints"));
+        }
+        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let dependencies = manifest
+                .get(kind)
+                .and_then(toml::Value::as_table)
+                .into_iter()
+                .flatten();
+            for (name, _) in dependencies.filter(|(_, value)| !inherits(Some(value))) {
+                broken.push(format!("{path}: {name} has a version of its own; it belongs into [workspace.dependencies]"));
+            }
+        }
+        broken
     }
-    broken
 }
 
 fn inherits(value: Option<&toml::Value>) -> bool {
@@ -184,6 +189,11 @@ fn lists(layers: &toml::Table, key: &str) -> Result<BTreeMap<String, Vec<String>
             Ok((name.clone(), list))
         })
         .collect()
+}
+
+fn list(layers: &toml::Table, key: &str) -> Result<Vec<String>> {
+    let value = layers.get(key).and_then(names);
+    value.with_context(|| format!("the layers table has no list `{key}`"))
 }
 
 fn names(value: &toml::Value) -> Option<Vec<String>> {

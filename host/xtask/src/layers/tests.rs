@@ -1,10 +1,11 @@
 //! Each layer rule meets a workspace that breaks it, and one that does not.
 
-use super::rules::{Dependency, Package, Table, Use, not_inherited};
+use super::rules::{Dependency, Package, Table, Use};
 
 const TABLE: &str = r#"
 [workspace.metadata.layers]
 bare = ["heavy*"]
+standalone = ["guest"]
 [workspace.metadata.layers.uses]
 protocol = []
 lease = ["protocol"]
@@ -120,14 +121,17 @@ fn a_table_that_cannot_be_read_is_an_error() {
 
 #[test]
 fn versions_and_lints_come_from_the_workspace() {
+    let table = Table::parse(&TABLE.parse().unwrap()).unwrap();
+    let not_inherited = |text: &str| table.not_inherited("x/Cargo.toml", &text.parse().unwrap());
     let good = "[lints]\nworkspace = true\n[dependencies]\na.workspace = true\nb = { workspace = true, features = [] }";
-    assert!(not_inherited("x/Cargo.toml", &good.parse().unwrap()).is_empty());
+    assert!(not_inherited(good).is_empty());
     let bad = "[dependencies]\na = \"1\"\n[dev-dependencies]\nb = { path = \"../b\" }";
-    let broken = not_inherited("x/Cargo.toml", &bad.parse().unwrap());
+    let broken = not_inherited(bad);
     assert_eq!(broken.len(), 3, "{broken:?}");
     assert!(
         broken[0].contains("lints")
             && broken[1].contains(": a has")
             && broken[2].contains(": b has")
     );
+    assert!(not_inherited(&format!("[package]\nname = \"mutual-guest\"\n{bad}")).is_empty());
 }
