@@ -50,7 +50,7 @@ pub enum MaterialiseError {
         path: GuestPath,
         /// Why not.
         #[source]
-        source: ExportError,
+        source: Box<ExportError>,
     },
     /// A file or folder cannot be made.
     #[error(transparent)]
@@ -113,9 +113,8 @@ impl BlockStore {
     /// As [`BlockStore::export_file`], and when it is larger than `size_max`.
     pub fn read_file(&self, cid: Cid, size_max: u64) -> Result<Vec<u8>, ExportError> {
         let root = self.get(cid, BLOCK_BYTES_MAX)?;
-        let size = match kind(cid, &root).map_err(ReadFileError::Node)? {
-            Kind::File { size } => size,
-            _ => return Err(ReadFileError::NotAFile { cid }.into()),
+        let Kind::File { size } = kind(cid, &root).map_err(ReadFileError::Node)? else {
+            return Err(ReadFileError::NotAFile { cid }.into());
         };
         if size > size_max {
             return Err(ExportError::TooLarge {
@@ -152,9 +151,9 @@ impl BlockStore {
                     layout.enter(path.names().take(path.names().count().saturating_sub(1)))?;
                     let is_writable = writable.iter().any(|above| path.below(above).is_some());
                     let mut file = layout.create(path.name())?;
-                    let content = |source| MaterialiseError::Content {
+                    let content = |source: ExportError| MaterialiseError::Content {
                         path: path.clone(),
-                        source,
+                        source: Box::new(source),
                     };
                     self.export_file(cid, Some(size), &mut file)
                         .map_err(content)?;

@@ -124,6 +124,16 @@ impl<'a> Importer<'a> {
 
     /// Takes an open file. `path` is for messages.
     pub(crate) fn file(&mut self, mut file: &File, path: &Path) -> Result<Imported, ImportError> {
+        self.regular(file, &mut file, path)
+    }
+
+    /// Takes what `input` reads from `file`.
+    fn regular(
+        &mut self,
+        file: &File,
+        input: &mut impl Read,
+        path: &Path,
+    ) -> Result<Imported, ImportError> {
         let metadata = || {
             file.metadata()
                 .map_err(FileError::at(path))
@@ -133,7 +143,7 @@ impl<'a> Importer<'a> {
         check_regular(path, &before)?;
         let size = before.len();
         let (root, has_more) = self.stream(
-            &mut file,
+            input,
             path,
             if size == 0 { SIZELESS_BYTES_MAX } else { size },
         )?;
@@ -226,4 +236,61 @@ fn stamp(metadata: &Metadata) -> (u64, i64, i64, i64, i64) {
         metadata.ctime(),
         metadata.ctime_nsec(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{self, Write};
+
+    /// A file that its writer touches after so many reads.
+    struct Moving<'a> {
+        file: &'a File,
+        reads: u32,
+        touch: &'a dyn Fn(),
+    }
+
+    impl Read for Moving<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.reads == 0 {
+                (self.touch)();
+            }
+            self.reads = self.reads.wrapping_sub(1);
+            self.file.read(buffer)
+        }
+    }
+
+    /// Imports a file of 3 MiB, during which `touch` happens.
+    fn import(touch: impl Fn(&File)) -> Result<Imported, ImportError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, vec![7; 3 << 20]).unwrap();
+        let writer = OpenOptions::new().append(true).open(&path).unwrap();
+        let file = File::open(&path).unwrap();
+        let mut input = Moving {
+            file: &file,
+            reads: 1,
+            touch: &|| touch(&writer),
+        };
+        Importer::new(None).regular(&file, &mut input, &path)
+    }
+
+    #[test]
+    fn a_file_that_changes_is_refused() {
+        assert_eq!(import(|_| {}).unwrap().root.size, 3 << 20);
+        let changed = |outcome| matches!(outcome, Err(ImportError::Changed { .. }));
+        assert!(
+            changed(import(|mut file| file.write_all(b"more").unwrap())),
+            "grown"
+        );
+        assert!(
+            changed(import(|file| file.set_len(1 << 20).unwrap())),
+            "cut"
+        );
+        let past = std::time::SystemTime::UNIX_EPOCH;
+        assert!(
+            changed(import(|file| file.set_modified(past).unwrap())),
+            "written over"
+        );
+    }
 }

@@ -8,6 +8,7 @@ use mutual_protocol::manifest::{Entry, GuestPath, GuestPathError, Node};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -29,7 +30,7 @@ pub struct Outputs {
     pub entries: Vec<Entry>,
     /// What is not carried.
     pub skipped: Vec<Skipped>,
-    /// Wanted paths at which there is nothing.
+    /// Wanted paths at which there is nothing, whether or not they lie below others.
     pub missing: Vec<GuestPath>,
 }
 
@@ -106,12 +107,8 @@ impl BlockStore {
             entries: 0,
             bytes: 0,
         };
-        for path in wanted {
-            // What lies below another wanted path comes with that one.
-            let is_above = |above: &GuestPath| above != path && path.below(above).is_some();
-            if !wanted.iter().any(is_above) {
-                count.wanted(base.as_fd(), path)?;
-            }
+        for path in wanted.iter().collect::<BTreeSet<_>>() {
+            count.wanted(base.as_fd(), path, wanted)?;
         }
         let Count {
             mut outputs, files, ..
@@ -151,13 +148,21 @@ struct Count<'a> {
 }
 
 impl Count<'_> {
-    /// Counts what is at one wanted path. A link on the way is as good as nothing there.
-    fn wanted(&mut self, base: BorrowedFd<'_>, path: &GuestPath) -> Result<(), CollectTreeError> {
+    /// Counts what is at one of the wanted paths, unless it comes with another of them. A link on the way is as good
+    /// as nothing there.
+    fn wanted(
+        &mut self,
+        base: BorrowedFd<'_>,
+        path: &GuestPath,
+        wanted: &[GuestPath],
+    ) -> Result<(), CollectTreeError> {
+        let is_above = |above: &GuestPath| above != path && path.below(above).is_some();
         let found = open_parent(base, path).and_then(|folder| {
             let stat = statat(&folder, path.name(), AtFlags::SYMLINK_NOFOLLOW)?;
             Ok((folder, stat))
         });
         match found {
+            Ok(_) if wanted.iter().any(is_above) => Ok(()),
             Ok((folder, stat)) => self.entry(folder.as_fd(), path, &stat),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
                 self.outputs.missing.push(path.clone());
