@@ -1,6 +1,6 @@
 //! The block store: one file per block, named by its CID.
 
-use crate::fault::FileError;
+use crate::fault::{Fault, FileError};
 use crate::folder::{self, Temporary};
 use mutual_content::{Block, FileBuilder, FileRoot};
 use mutual_protocol::{Cid, ids::Codec};
@@ -184,7 +184,15 @@ impl BlockStore {
             let _touched = utimensat(CWD, &path, &NOW, AtFlags::SYMLINK_NOFOLLOW);
             return Ok(());
         }
-        let mut file = Temporary::create(&self.temporary(), 0o600)?;
+        let temporary = self.temporary();
+        let mut file = Temporary::create(&temporary, 0o600).or_else(|error| {
+            // Somebody has tidied up the store by hand.
+            if error.fault() != Fault::Missing {
+                return Err(error);
+            }
+            folder::make(&temporary)?;
+            Temporary::create(&temporary, 0o600)
+        })?;
         file.write(block.bytes())?;
         file.rename(&path)
     }

@@ -31,7 +31,7 @@ pub(super) fn write<E>(
         link,
     };
     let mut leaves: Vec<Leaf> = entries.into_iter().map(leaf).collect();
-    leaves.sort_unstable_by_key(|leaf| leaf.hash);
+    leaves.sort_by_key(|leaf| leaf.hash);
     shard(&leaves, 0, emit)
 }
 

@@ -223,6 +223,33 @@ fn lying_shards_are_refused() {
     ));
 }
 
+/// Two names made to collide: the hash has no key, so anybody can make such names in a moment.
+#[test]
+fn names_with_one_hash_are_refused_in_shards() {
+    let names = [
+        "siifmqksogdtebrsunoqonvdjxsitwkd",
+        "vmglvvnuxwpqqftphI5T.9=~EzE5%p<#",
+    ];
+    let link = Link {
+        cid: Cid::of(Codec::Raw, b""),
+        tsize: 0,
+    };
+    let mut directory = Directory::new();
+    for name in names {
+        directory.insert(name, link).unwrap();
+    }
+    let mut emit = |_: Block<'_>| Ok::<(), Infallible>(());
+    directory.clone().finish(&mut emit).unwrap();
+    for i in 0..5000 {
+        directory.insert(&format!("file-{i:05}"), link).unwrap();
+    }
+    let found = directory.finish(&mut emit);
+    let Err(FinishDirectoryError::SameHash { first, second }) = found else {
+        panic!("{found:?}")
+    };
+    assert_eq!([first.as_str(), second.as_str()], names);
+}
+
 /// A shard that holds only another shard, again and again: nine levels use up more than 64 bits.
 #[test]
 fn endless_tries_end() {
@@ -264,6 +291,28 @@ fn links_of_every_codec() {
         &[0xbb, 255, 255, 255, 255, 255, 255, 255, 255],
         b"\xa0\x00",
     ] {
-        assert!(crate::links(cid, bad).is_err(), "{bad:?}");
+        assert!(
+            matches!(
+                crate::links(cid, bad),
+                Err(crate::LinksError::Object { .. })
+            ),
+            "{bad:?}"
+        );
     }
+    let node = Cid::of(Codec::DagPb, b"\x00");
+    assert!(matches!(
+        crate::links(node, b"\x00"),
+        Err(crate::LinksError::Node(_))
+    ));
+}
+
+#[test]
+fn links_of_unknown_kinds_are_named() {
+    // CIDv1, dag-pb, identity hash of nothing.
+    let bytes = b"\x12\x06\x0a\x04\x01\x70\x00\x00\x0a\x02\x08\x01";
+    let found = kind(Cid::of(Codec::DagPb, bytes), bytes);
+    assert!(
+        matches!(found, Err(crate::NodeError::Link { .. })),
+        "{found:?}"
+    );
 }

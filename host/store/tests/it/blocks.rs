@@ -80,6 +80,25 @@ fn a_block_that_is_there_is_not_written_again() {
 }
 
 #[test]
+fn a_store_tidied_by_hand_still_works() {
+    let (_folder, store) = store();
+    let cid = store.put_new(Codec::Raw, b"hello").unwrap();
+    fs::remove_dir_all(store.root().join("blocks")).unwrap();
+    fs::remove_dir_all(store.root().join("temporary")).unwrap();
+    assert!(matches!(store.get(cid, 5), Err(GetError::Missing { .. })));
+    store.put(cid, b"hello").unwrap();
+    assert_eq!(store.get(cid, 5).unwrap(), b"hello");
+    // A folder in a block's place is nobody's doing but is not our end either.
+    let path = block_file(&store, cid);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let Err(GetError::File(error)) = store.get(cid, 1 << 20) else {
+        panic!()
+    };
+    assert_eq!((error.fault(), error.path), (Fault::IsFolder, path));
+}
+
+#[test]
 fn foreign_ids_are_kept_under_names_that_every_disk_can_tell_apart() {
     let (_folder, store) = store();
     let node = b"\x0a\x02\x08\x01";

@@ -2,7 +2,7 @@
 
 use crate::store;
 use mutual_protocol::manifest::{GuestPath, Manifest, Node};
-use mutual_store::{BlockStore, CollectTreeError, OutputLimits, Outputs, SkippedKind};
+use mutual_store::{BlockStore, CollectTreeError, ImportError, OutputLimits, Outputs, SkippedKind};
 use rustix::fs::{CWD, FileType, Mode, mkdirat, mknodat, openat};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -173,6 +173,21 @@ fn everything_is_counted_before_anything_is_read() {
     assert!(crate::files(&store.root().join("blocks")).is_empty());
     fs::remove_file(root.join("out/link-0")).unwrap();
     collect(&store, &root, &["out"], LIMITS).unwrap();
+}
+
+#[test]
+fn unreadable_outputs_and_full_stores_are_told_apart() {
+    let (_parent, store, root) = setup();
+    let found = collect(&store, &root.join("none"), &["out"], LIMITS);
+    assert!(matches!(found, Err(CollectTreeError::Read(_))));
+    fs::write(root.join("out/a"), b"1").unwrap();
+    fs::remove_dir_all(store.root()).unwrap();
+    fs::write(store.root(), b"").unwrap();
+    let found = collect(&store, &root, &["out"], LIMITS);
+    assert!(
+        matches!(found, Err(CollectTreeError::File(ImportError::Write(_)))),
+        "{found:?}"
+    );
 }
 
 #[test]

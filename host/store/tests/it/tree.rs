@@ -1,9 +1,14 @@
 //! Folders: the CIDs of IPFS, links that stay inside, and everything else refused by name.
 
 use crate::{content, store};
+use mutual_content::{Block, Directory, Link, ReadDirectoryError};
 use mutual_protocol::limits::MANIFEST_ENTRIES_MAX;
 use mutual_protocol::manifest::{Entry, GuestPath, Manifest, Node};
-use mutual_store::{BlockStore, Hidden, ImportError, ImportTreeError, Symlinks, Tree, TreeOptions};
+use mutual_protocol::{Cid, ids::Codec};
+use mutual_store::{
+    BlockStore, DirectoryTreeError, Hidden, ImportError, ImportTreeError, Symlinks, Tree,
+    TreeOptions,
+};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
@@ -90,7 +95,8 @@ fn folders_have_the_cids_of_helia() {
 
 #[test]
 fn directories_come_back_from_the_store() {
-    let names: Vec<String> = (0..5000).map(|i| format!("many/file-{i:05}")).collect();
+    // 900 names of 250 letters are more than a plain directory node holds.
+    let names: Vec<String> = (0..900).map(|i| format!("many/{i:0250}")).collect();
     let mut all: Vec<(&str, &[u8])> = names
         .iter()
         .map(|name| (name.as_str(), name.as_bytes()))
@@ -102,14 +108,105 @@ fn directories_come_back_from_the_store() {
     let manifest = Manifest::new(tree.entries.clone()).unwrap();
     assert_eq!(manifest.entries(), tree.entries, "sorted like a manifest");
     let link = store.put_directory(&tree).unwrap();
-    assert_eq!(store.list_tree(link.cid, 5010).unwrap(), tree);
-    assert!(store.list_tree(link.cid, 4000).is_err());
+    assert_eq!(store.list_tree(link.cid, 910).unwrap(), tree);
+    let few = store.list_tree(link.cid, 800);
+    assert!(matches!(
+        few,
+        Err(DirectoryTreeError::Directory(
+            ReadDirectoryError::TooMany { .. }
+        ))
+    ));
     let empty = store.put_directory(&Tree::default()).unwrap();
     assert_eq!(store.list_tree(empty.cid, 0).unwrap(), Tree::default());
     assert_eq!(
         empty.cid.to_string(),
         "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354"
     );
+}
+
+#[test]
+fn what_is_no_directory_for_guests_is_refused() {
+    let (_parent, store, _root) = folder(&[]);
+    let file = store.put_file(b"1").unwrap();
+    let directory = |name: &str, link: Link| {
+        let mut directory = Directory::new();
+        directory.insert(name, link).unwrap();
+        let mut bytes = Vec::new();
+        let mut keep = |block: Block<'_>| {
+            bytes = block.bytes().to_vec();
+            Ok::<(), std::convert::Infallible>(())
+        };
+        directory.finish(&mut keep).unwrap();
+        store.put_new(Codec::DagPb, &bytes).unwrap()
+    };
+    let list = |cid: Cid| store.list_tree(cid, 10).unwrap_err();
+    let object = store.put_new(Codec::DagCbor, b"\xa0").unwrap();
+    let gone = Link {
+        cid: Cid::of(Codec::DagPb, b"gone"),
+        tsize: 4,
+    };
+    assert!(matches!(
+        list(file.cid),
+        DirectoryTreeError::Directory(ReadDirectoryError::NotADirectory { .. })
+    ));
+    assert!(matches!(
+        list(directory("a\\b", file.link())),
+        DirectoryTreeError::Path(_)
+    ));
+    assert!(matches!(
+        list(directory("a", gone)),
+        DirectoryTreeError::Get(_)
+    ));
+    assert!(matches!(
+        list(directory(
+            "a",
+            Link {
+                cid: object,
+                tsize: 1
+            }
+        )),
+        DirectoryTreeError::Node(_)
+    ));
+}
+
+#[test]
+fn trees_that_are_no_directories_are_refused() {
+    let (_parent, store, _root) = folder(&[]);
+    let file = store.put_file(b"1").unwrap();
+    let gone = Cid::of(Codec::DagPb, b"gone");
+    let entry = |path: &str, cid| {
+        let node = Node::File {
+            cid,
+            size: 1,
+            executable: false,
+        };
+        Entry {
+            path: GuestPath::parse(path).unwrap(),
+            node,
+        }
+    };
+    let put = |entries: Vec<Entry>| {
+        store
+            .put_directory(&Tree {
+                entries,
+                ..Tree::default()
+            })
+            .unwrap_err()
+    };
+    assert!(matches!(
+        put(vec![entry("a", gone)]),
+        DirectoryTreeError::Get(_)
+    ));
+    let twice = vec![entry("a", file.cid), entry("a/b", file.cid)];
+    assert!(matches!(put(twice), DirectoryTreeError::Name(_)));
+    // The pair of names from the tests of `mutual-content`.
+    let mut names = vec![
+        "siifmqksogdtebrsunoqonvdjxsitwkd".to_owned(),
+        "vmglvvnuxwpqqftphI5T.9=~EzE5%p<#".to_owned(),
+    ];
+    names.extend((0..900).map(|i| format!("{i:0250}")));
+    let same = names.iter().map(|name| entry(name, file.cid)).collect();
+    assert!(matches!(put(same), DirectoryTreeError::SameHash { .. }));
 }
 
 #[test]
