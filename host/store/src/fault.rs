@@ -63,3 +63,27 @@ impl FileError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_have_the_class_that_says_what_to_do() {
+        for (errno, want) in [
+            (Errno::NOSPC, Fault::DiskFull),
+            (Errno::DQUOT, Fault::DiskFull),
+            (Errno::FBIG, Fault::DiskFull),
+            (Errno::ROFS, Fault::ReadOnly),
+            (Errno::ACCESS, Fault::Denied),
+            (Errno::PERM, Fault::Denied),
+            (Errno::NOENT, Fault::Missing),
+            (Errno::ISDIR, Fault::IsFolder),
+            (Errno::NOTDIR, Fault::NotAFolder),
+            (Errno::IO, Fault::Other),
+        ] {
+            let error = FileError::at(Path::new("x"))(errno);
+            assert_eq!(error.fault(), want, "{errno:?}");
+        }
+    }
+}
