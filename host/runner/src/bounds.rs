@@ -27,8 +27,6 @@ pub const DISK_SCAN_EVERY: Duration = Duration::from_millis(250);
 pub const OPEN_FILES_MAX: u64 = 1024;
 /// Stack of the guest, bytes: overflow is a trap.
 pub const GUEST_STACK_BYTES: usize = 1 << 20;
-/// Stack of the child's main thread: the guest's, and as much as host functions need, eight times over.
-pub const MAIN_STACK_BYTES: u64 = 8 << 20;
 /// What a child may allocate beside the guest's memory: compiled code's tables, buffers, runtime.
 pub const DATA_BYTES_BESIDE: u64 = 1 << 30;
 /// Bytes of compiled code. Cranelift makes 3-6 times the program's size.
@@ -38,5 +36,4 @@ const _: () = {
     assert!(CHUNK_BYTES_MAX as u64 <= CREDIT_BYTES);
     assert!(CHUNK_BYTES_MAX < mutual_protocol::limits::FRAME_BYTES_MAX);
     assert!(REPORT_BYTES_MAX < mutual_protocol::limits::FRAME_BYTES_MAX);
-    assert!(MAIN_STACK_BYTES >= 4 * GUEST_STACK_BYTES as u64);
 };

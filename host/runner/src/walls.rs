@@ -7,7 +7,7 @@
 //! What does not hold yet and has its place here: Landlock (before any thread exists: end of [`enter`]), another
 //! user (start of [`enter`]), seccomp (after the program is mapped: end of [`limit_runner`]), cgroups (the parent).
 
-use crate::bounds::{DATA_BYTES_BESIDE, MAIN_STACK_BYTES, OPEN_FILES_MAX};
+use crate::bounds::{DATA_BYTES_BESIDE, OPEN_FILES_MAX};
 use crate::role::{Role, RoleStart};
 use rustix::io::Errno;
 use rustix::process::{
@@ -61,7 +61,6 @@ pub fn enter(start: RoleStart) -> Result<(), WallError> {
     set_capabilities(None, sets).map_err(refused("capabilities"))?;
     limit(Resource::Core, 0)?;
     limit(Resource::Nofile, OPEN_FILES_MAX)?;
-    raise_stack();
     Ok(())
 }
 
@@ -106,24 +105,6 @@ fn limit(resource: Resource, value: u64) -> Result<(), WallError> {
         },
     )
     .map_err(refused("a resource limit"))
-}
-
-/// The main thread's stack grows to what the limit says *now*. A shell may have set it too low for the guest's own.
-fn raise_stack() {
-    let limit = getrlimit(Resource::Stack);
-    if limit
-        .current
-        .is_some_and(|current| current < MAIN_STACK_BYTES)
-    {
-        let wanted = limit
-            .maximum
-            .map_or(MAIN_STACK_BYTES, |hard| hard.min(MAIN_STACK_BYTES));
-        let raised = Rlimit {
-            current: Some(wanted),
-            maximum: limit.maximum,
-        };
-        let _a_hard_limit_below_shows_as_a_crash = setrlimit(Resource::Stack, raised);
-    }
 }
 
 fn close_all_but_stdio() -> Result<(), Errno> {
