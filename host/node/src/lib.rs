@@ -1,1 +1,19 @@
-//! Composition: the event loop that drives lease, store and runner.
+//! Composition: the event loop that drives lease, store and runner, and what it needs around it.
+//!
+//! A job's way: [`prepare`] makes blobs and a signed spec, [`attached`] brings it to a decision, [`outputs`] puts files
+//! in place, [`record`] and [`proofs`] are what is left. This crate does not know about WebAssembly engines or
+//! terminals: it knows how to start a sandbox process, and whom to tell.
+
+pub mod attached;
+pub mod clock;
+pub mod control;
+pub mod history;
+pub mod home;
+pub mod identity;
+pub mod logs;
+pub mod outputs;
+pub mod prepare;
+pub mod proofs;
+pub mod record;
+pub mod tasks;
+pub mod draft;

@@ -88,7 +88,7 @@ const NAMES: [&str; 4] = ["version", "lock", "blocks", "temporary"];
 ///
 /// Open it once and share it; many processes may open the same folder. Whoever imports or runs something holds a
 /// [`StoreGuard`] until a run record, or whatever else the next collection will be told as a root, names the result.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BlockStore {
     root: PathBuf,
 }

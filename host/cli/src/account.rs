@@ -1,0 +1,90 @@
+//! The folders of this account, opened: store, run records, staging.
+
+use crate::explain;
+use crate::failure::Failure;
+use mutual_node::home::{Home, HomeEnv};
+use mutual_node::record::{RunRecord, RunState};
+use mutual_protocol::{JobId, codes};
+use mutual_store::{BlockStore, FindRunError, Run, RunStore, StagingArea};
+use std::path::PathBuf;
+
+/// What most commands work on.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) home: Home,
+    pub(crate) blocks: BlockStore,
+    pub(crate) runs: RunStore,
+    pub(crate) staging: StagingArea,
+}
+
+impl Account {
+    /// Opens the folders that the environment names, and makes them at first use.
+    pub(crate) fn open() -> Result<Self, Failure> {
+        let home = locate()?;
+        let store = home.store();
+        let blocks = BlockStore::open(&store).map_err(|e| explain::open_store(&e))?;
+        let runs = RunStore::open(&store.join("runs")).map_err(|e| explain::file(&e))?;
+        let staging = StagingArea::open(&store.join("staging")).map_err(|e| explain::file(&e))?;
+        Ok(Self { home, blocks, runs, staging })
+    }
+
+    /// All records, newest first. Damaged ones are told on stderr and hide no other.
+    pub(crate) fn records(&self) -> Result<Vec<(Run, RunRecord)>, Failure> {
+        let found = self.runs.records(|bytes| serde_json::from_slice::<RunRecord>(bytes)).map_err(|e| explain::file(&e))?;
+        for damaged in &found.damaged {
+            crate::output::say(&format!("warning: {} is damaged and was left out\n", damaged.path.display()));
+        }
+        Ok(found.runs.into_iter().map(|(run, record)| (run, self.settle(record))).collect())
+    }
+
+    /// The one run that `selector` means: the beginning of an id, `last`, or `@name` (the newest of that name).
+    pub(crate) fn find(&self, selector: &str) -> Result<(Run, RunRecord), Failure> {
+        let unknown = || Failure::new(codes::JOB_NOT_FOUND).because(format!("`{selector}`"));
+        if selector == "last" {
+            return self.records()?.into_iter().next().ok_or_else(unknown);
+        }
+        if let Some(name) = selector.strip_prefix('@') {
+            let named = |(_, record): &(Run, RunRecord)| record.name.as_deref() == Some(name);
+            return self.records()?.into_iter().find(named).ok_or_else(unknown);
+        }
+        let run = self.runs.find(selector).map_err(|e| match e {
+            FindRunError::Ambiguous { .. } => Failure::new(codes::JOB_AMBIGUOUS).because(e.to_string()),
+            FindRunError::File(e) => explain::file(&e),
+            _ => unknown(),
+        })?;
+        let bytes = self.runs.read(run.job).map_err(|e| explain::store(&e))?;
+        let record: RunRecord = serde_json::from_slice(&bytes)
+            .map_err(|e| Failure::new(codes::STORE_DAMAGED).because(format!("record of {selector}: {e}")))?;
+        Ok((run, self.settle(record)))
+    }
+
+    /// The control socket of a run.
+    pub(crate) fn socket(&self, job: &JobId) -> PathBuf {
+        mutual_node::control::socket_path(self.home.runtime(), job)
+    }
+
+    /// A record that says `running` is believed only while somebody answers on its socket.
+    fn settle(&self, mut record: RunRecord) -> RunRecord {
+        if record.state == RunState::Running {
+            let alive = record.job_id().is_some_and(|job| std::os::unix::net::UnixStream::connect(self.socket(&job)).is_ok());
+            if !alive {
+                record.state = RunState::Lost;
+            }
+        }
+        record
+    }
+}
+
+/// Reads the environment: the one place of this binary that does.
+#[expect(clippy::disallowed_methods, reason = "the binary's edge: folders come from the environment")]
+pub(crate) fn locate() -> Result<Home, Failure> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let env = HomeEnv {
+        mc_home: variable("MC_HOME"),
+        home: variable("HOME"),
+        xdg_data: variable("XDG_DATA_HOME"),
+        xdg_cache: variable("XDG_CACHE_HOME"),
+        xdg_runtime: variable("XDG_RUNTIME_DIR"),
+    };
+    Home::locate(&env).map_err(|e| Failure::new(codes::STORE_IO).because(e.to_string()).next("set MC_HOME to a folder"))
+}

@@ -1,0 +1,26 @@
+//! One file per command. Each gives the process's exit code or the failure that ends it.
+
+pub(crate) mod add;
+pub(crate) mod cat;
+pub(crate) mod check;
+pub(crate) mod doctor;
+pub(crate) mod gc;
+pub(crate) mod get;
+pub(crate) mod id;
+pub(crate) mod inspect;
+pub(crate) mod logs;
+pub(crate) mod new;
+pub(crate) mod ps;
+pub(crate) mod run;
+pub(crate) mod stop;
+pub(crate) mod version;
+
+use crate::failure::Failure;
+use mutual_protocol::codes;
+
+/// Runs a short conversation on a runtime of its own.
+fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::new(codes::STORE_IO).caused_by(&e))?;
+    Ok(runtime.block_on(future))
+}

@@ -1,0 +1,175 @@
+//! What a person sees of an attached run: the guest's own output, and progress on stderr.
+//!
+//! Writing happens on a thread of its own: a terminal that stands still must not hold up the node.
+
+use crate::args::ProgressMode;
+use crate::output;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mutual_node::attached::{Phase, RunCommand, RunEvent};
+use serde_json::json;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::thread::JoinHandle;
+use tokio::sync::mpsc;
+
+/// How much of each stream goes into a JSON document; the whole is in the log.
+const CAPTURE_BYTES_MAX: usize = 64 << 10;
+
+/// Where the guest's output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sink {
+    /// To stdout and stderr, as it comes.
+    Pass,
+    /// Into the JSON document at the end.
+    Capture,
+    /// Nowhere: a run in the background has its log.
+    Drop,
+}
+
+/// What was captured, and whether the reader of stdout left.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
+    pub(super) truncated: bool,
+    pub(super) reader_gone: bool,
+}
+
+/// Starts the thread. It ends when the node drops its end of `events`.
+pub(super) fn start(
+    events: mpsc::Receiver<RunEvent>,
+    commands: mpsc::Sender<RunCommand>,
+    sink: Sink,
+    progress: ProgressMode,
+) -> io::Result<JoinHandle<Shown>> {
+    let console = Console { sink, shown: Shown::default(), bar: Bar::new(progress), commands };
+    std::thread::Builder::new().name("console".into()).spawn(move || console.serve(events))
+}
+
+struct Console {
+    sink: Sink,
+    shown: Shown,
+    bar: Bar,
+    commands: mpsc::Sender<RunCommand>,
+}
+
+impl Console {
+    fn serve(mut self, mut events: mpsc::Receiver<RunEvent>) -> Shown {
+        while let Some(event) = events.blocking_recv() {
+            match event {
+                RunEvent::Stdout(bytes) => self.stdout(&bytes),
+                RunEvent::Stderr(bytes) => self.stderr(&bytes),
+                RunEvent::Phase(phase) => self.bar.phase(phase),
+                RunEvent::Progress { done, total, text } => self.bar.progress(done, total, &text),
+                RunEvent::Registered(_) => {}
+            }
+        }
+        self.bar.clear();
+        self.shown
+    }
+
+    fn stdout(&mut self, bytes: &[u8]) {
+        match self.sink {
+            Sink::Drop => {}
+            Sink::Capture => capture(&mut self.shown.stdout, bytes, &mut self.shown.truncated),
+            Sink::Pass if self.shown.reader_gone => {}
+            Sink::Pass => {
+                let written = self.bar.aside(|| {
+                    let mut stdout = io::stdout().lock();
+                    stdout.write_all(bytes).and_then(|()| stdout.flush())
+                });
+                if written.is_err() {
+                    self.shown.reader_gone = true;
+                    // A full queue holds a stop already.
+                    let _ = self.commands.try_send(RunCommand::Stop { now: true });
+                }
+            }
+        }
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) {
+        match self.sink {
+            Sink::Drop => {}
+            Sink::Capture => capture(&mut self.shown.stderr, bytes, &mut self.shown.truncated),
+            Sink::Pass => {
+                let mut stderr = io::stderr().lock();
+                let _ = self.bar.aside(|| stderr.write_all(bytes).and_then(|()| stderr.flush()));
+            }
+        }
+    }
+}
+
+fn capture(kept: &mut Vec<u8>, bytes: &[u8], truncated: &mut bool) {
+    let room = CAPTURE_BYTES_MAX.saturating_sub(kept.len());
+    *truncated |= bytes.len() > room;
+    kept.extend(bytes.iter().take(room));
+}
+
+/// Progress in the wanted form.
+enum Bar {
+    Drawn(ProgressBar),
+    Plain,
+    Json,
+    None,
+}
+
+impl Bar {
+    fn new(mode: ProgressMode) -> Self {
+        match mode {
+            ProgressMode::Plain => Self::Plain,
+            ProgressMode::Json => Self::Json,
+            ProgressMode::Auto if io::stderr().is_terminal() => {
+                let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+                bar.set_style(ProgressStyle::default_spinner());
+                Self::Drawn(bar)
+            }
+            ProgressMode::Auto | ProgressMode::None => Self::None,
+        }
+    }
+
+    fn phase(&self, phase: Phase) {
+        match self {
+            // Compiling is the one phase that a person waits for; the others are over before they could be read.
+            Self::Drawn(bar) if phase == Phase::Compiling => bar.set_message("compiling"),
+            Self::Drawn(bar) => bar.set_message(""),
+            Self::Plain => output::say(&format!("{}\n", phase.name())),
+            Self::Json => output::say(&format!("{}\n", json!({"schema": "mc.v1/progress", "phase": phase.name()}))),
+            Self::None => {}
+        }
+    }
+
+    fn progress(&self, done: u64, total: u64, text: &str) {
+        let text = crate::show::printable(text);
+        match self {
+            Self::Drawn(bar) => {
+                bar.set_length(total);
+                bar.set_position(done);
+                bar.set_style(bar_style());
+                bar.set_message(text);
+            }
+            Self::Plain => output::say(&format!("{done}/{total} {text}\n")),
+            Self::Json => {
+                let line = json!({"schema": "mc.v1/progress", "phase": "running", "done": done, "total": total, "text": text});
+                output::say(&format!("{line}\n"));
+            }
+            Self::None => {}
+        }
+    }
+
+    /// Lets something else be written between two drawings.
+    fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Drawn(bar) => bar.suspend(write),
+            _ => write(),
+        }
+    }
+
+    fn clear(&self) {
+        if let Self::Drawn(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar_style() -> ProgressStyle {
+    ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
+}

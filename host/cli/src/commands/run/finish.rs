@@ -1,0 +1,118 @@
+//! After the program has ended: its files are put in place, and how it ended is told.
+
+use super::console::Shown;
+use super::plan::Plan;
+use crate::args::RunArgs;
+use crate::commands::get;
+use crate::failure::Failure;
+use crate::{output, show};
+use mutual_node::attached::RunEnd;
+use mutual_node::outputs::{self, Place, Placed};
+use mutual_node::prepare::Baseline;
+use mutual_protocol::codes::{self, Code};
+use mutual_protocol::manifest::GuestPath;
+use mutual_protocol::outcome::Outcome;
+use mutual_store::BlockStore;
+use serde_json::{Value, json};
+
+/// Puts outputs where the arguments say.
+pub(super) fn place(
+    args: &RunArgs,
+    plan: &Plan,
+    blocks: &BlockStore,
+    baselines: &[Baseline],
+    end: &RunEnd,
+) -> Result<Placed, Failure> {
+    let Some(manifest) = &end.manifest else { return Ok(Placed::default()) };
+    let mut places: Vec<Place> =
+        plan.outs.iter().map(|out| Place { guest: out.guest.clone(), target: out.target.clone() }).collect();
+    if let Some(dir) = &args.files.out_dir {
+        let made = std::fs::create_dir_all(dir);
+        made.map_err(|e| Failure::new(codes::OUTPUT_PLACE).because(format!("{}: {e}", dir.display())))?;
+        places.extend(GuestPath::parse("out").ok().map(|guest| Place { guest, target: dir.clone() }));
+    }
+    let explain = |e| get::explain_place(&e);
+    let mut placed = outputs::place(blocks, manifest, &places).map_err(explain)?;
+    // A program that wrote nothing below /out has an empty output folder, which is there now.
+    placed.missing.retain(|path| path.as_str() != "out");
+    let others: Vec<GuestPath> = plan
+        .inputs
+        .iter()
+        .map(|input| input.guest.clone())
+        .chain(GuestPath::parse("out"))
+        .chain(GuestPath::parse("tmp"))
+        .chain(plan.outputs())
+        .collect();
+    let suffix = show::short(&end.record.job);
+    for baseline in baselines {
+        let back = outputs::write_back(blocks, manifest, baseline, &others, &suffix).map_err(explain)?;
+        placed.written.extend(back.written);
+        placed.removed.extend(back.removed);
+        placed.conflicts.extend(back.conflicts);
+    }
+    Ok(placed)
+}
+
+/// Tells on stderr what a person should know although the program ended well.
+pub(super) fn warn(args: &RunArgs, end: &RunEnd, placed: &Placed) {
+    for skipped in &end.skipped {
+        let path = show::printable(&skipped.path.display().to_string());
+        output::say(&format!("warning: {path} is {:?} and was not brought back\n", skipped.kind).to_lowercase());
+    }
+    for (kept, saved) in &placed.conflicts {
+        let (kept, saved) = (kept.display(), saved.display());
+        output::say(&format!("warning: {kept} changed here meanwhile and was kept; the program's is {saved}\n"));
+    }
+    let below_out = end.manifest.iter().flat_map(|manifest| manifest.entries());
+    let unfetched = below_out.filter(|entry| entry.path.names().next() == Some("out")).count();
+    let wants_out = args.files.out_dir.is_some() || args.files.outs.iter().any(|out| out.to_string_lossy().starts_with("/out"));
+    if unfetched > 0 && !wants_out && !args.background {
+        let (job, files) = (show::short(&end.record.job), if unfetched == 1 { "1 file" } else { &format!("{unfetched} files") });
+        output::say(&format!("{files} in /out: mc get {job}\n"));
+    }
+}
+
+/// The failure that an ending means for a person; none when the program came to its own end.
+pub(super) fn failure(end: &RunEnd) -> Option<Failure> {
+    let outcome = &end.outcome;
+    let code = match outcome {
+        Outcome::Finished { .. } => return None,
+        Outcome::Trapped { .. } => codes::RUN_TRAP,
+        Outcome::OutOfFuel => codes::RUN_OUT_OF_FUEL,
+        Outcome::TimeLimit => codes::RUN_TIME_LIMIT,
+        Outcome::MemoryLimit => codes::RUN_MEMORY_LIMIT,
+        Outcome::DiskLimit => codes::RUN_DISK_LIMIT,
+        Outcome::OutputLimit => codes::RUN_OUTPUT_LIMIT,
+        Outcome::Cancelled => codes::RUN_STOPPED,
+        Outcome::RunnerFailed { .. } => codes::RUN_SANDBOX,
+        Outcome::Rejected { code, .. } | Outcome::HostFailed { code, .. } => known(code),
+        _ => codes::RUN_REFUSED,
+    };
+    let failure = Failure::new(code);
+    let failure = match (&end.message, show::detail(outcome)) {
+        (Some(message), _) => failure.because(message.clone()),
+        (None, Some(detail)) => failure.because(detail),
+        (None, None) => failure,
+    };
+    Some(failure.exit(outcome.exit_code()))
+}
+
+fn known(code: &str) -> Code {
+    Code::find(code).copied().unwrap_or(codes::RUN_REFUSED)
+}
+
+/// The document of `-o json`.
+pub(super) fn document(end: &RunEnd, shown: &Shown, placed: &Placed, failure: Option<&Failure>) -> Value {
+    let mut document = show::run(&end.record);
+    let paths = |paths: &[std::path::PathBuf]| paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>();
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("schema".into(), json!("mc.v1/run-result"));
+        fields.insert("stdout".into(), json!(String::from_utf8_lossy(&shown.stdout)));
+        fields.insert("stderr".into(), json!(String::from_utf8_lossy(&shown.stderr)));
+        fields.insert("truncated".into(), json!(shown.truncated));
+        fields.insert("written".into(), json!(paths(&placed.written)));
+        fields.insert("removed".into(), json!(paths(&placed.removed)));
+        fields.insert("error".into(), json!(failure.map(Failure::code)));
+    }
+    document
+}

@@ -1,0 +1,64 @@
+//! `mc stop` and `mc wait`: from any terminal of this account.
+
+use crate::account::Account;
+use crate::args::{JobArgs, StopArgs};
+use crate::failure::Failure;
+use crate::output;
+use crate::show;
+use mutual_node::control::{self, Request};
+use mutual_node::record::RunState;
+use mutual_protocol::codes;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+
+/// How long an attached run may take to answer: its event loop never blocks, so this is a stopped process.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+pub(crate) fn stop(args: &StopArgs) -> Result<u8, Failure> {
+    let account = Account::open()?;
+    let (run, record) = account.find(&args.job)?;
+    if record.state != RunState::Running {
+        return Err(Failure::new(codes::RUN_ENDED).because(format!("{} {}", run.job.short(), show::state(&record))));
+    }
+    let request = Request::Stop { now: args.now };
+    let stopped = super::block_on(async {
+        let (_, mut connection) = tokio::time::timeout(ANSWER_MAX, control::ask(&account.socket(&run.job), request))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        until_end(&mut connection).await
+    })?;
+    stopped.map_err(|e| Failure::new(codes::RUN_UNREACHABLE).because(format!("{}: {e}", run.job.short())))?;
+    output::say(&format!("stopped {}\n", run.job.short()));
+    Ok(0)
+}
+
+pub(crate) fn wait(args: &JobArgs) -> Result<u8, Failure> {
+    let account = Account::open()?;
+    let (run, record) = account.find(&args.job)?;
+    if record.state == RunState::Running {
+        let socket = account.socket(&run.job);
+        // An error here means that it ended between the look and the question; the record tells.
+        let _ = super::block_on(end_of(&socket))?;
+    }
+    let (_, record) = account.find(&run.job.to_string())?;
+    match &record.ending {
+        Some(ending) => Ok(ending.exit_code),
+        None => Err(Failure::new(codes::RUN_SANDBOX)
+            .because(format!("the process of {} vanished", run.job.short()))
+            .next("run it again")),
+    }
+}
+
+/// Waits for the end of a run: its log stream ends with it.
+async fn end_of(socket: &Path) -> io::Result<()> {
+    let (_, mut connection) = control::ask(socket, Request::Logs { follow: true }).await?;
+    until_end(&mut connection).await
+}
+
+async fn until_end(connection: &mut tokio::net::UnixStream) -> io::Result<()> {
+    let mut sink = [0_u8; 4096];
+    while connection.read(&mut sink).await? > 0 {}
+    Ok(())
+}

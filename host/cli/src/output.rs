@@ -1,0 +1,81 @@
+//! The two channels to a person: data on stdout, talk on stderr. Nothing else in this crate prints.
+
+use crate::failure::Failure;
+use serde::Serialize;
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// What became of stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// All was taken.
+    Whole,
+    /// The reader is gone: end quietly, as programs in a pipeline do.
+    ReaderGone,
+}
+
+/// Writes data to stdout, whole.
+pub(crate) fn data(bytes: &[u8]) -> Written {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Written::Whole,
+        Err(_) => Written::ReaderGone,
+    }
+}
+
+/// Prints a line of data.
+pub(crate) fn line(text: &str) -> Written {
+    data(format!("{text}\n").as_bytes())
+}
+
+/// Prints one JSON document, indented for people when stdout is a terminal.
+pub(crate) fn json<T: Serialize>(document: &T) -> Written {
+    let text = if io::stdout().is_terminal() { serde_json::to_string_pretty(document) } else { serde_json::to_string(document) };
+    match text {
+        Ok(text) => line(&text),
+        Err(_) => Written::ReaderGone,
+    }
+}
+
+/// Talks to the person on stderr. A closed stderr is nobody's problem.
+pub(crate) fn say(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// Prints a failure in the wanted form.
+pub(crate) fn fail(failure: &Failure, json: bool) {
+    say(&if json { failure.json() } else { failure.human() });
+}
+
+/// Columns of text: ids first, two spaces between, no borders; not cut, so that a record is a line in a pipe.
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(head.get(column).map(|head| head.chars().count())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let format = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut line = String::new();
+        for (cell, width) in cells.zip(&widths) {
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', (width + 2).saturating_sub(cell.chars().count())));
+        }
+        format!("{}\n", line.trim_end())
+    };
+    let mut text = format(&mut head.iter().copied());
+    for row in rows {
+        text.push_str(&format(&mut row.iter().map(String::as_str)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = vec![vec!["j-1".into(), "running".into()], vec!["j-22222".into(), "x".into()]];
+        assert_eq!(table(&["ID", "STATE"], &rows), "ID       STATE\nj-1      running\nj-22222  x\n");
+    }
+}

@@ -1,0 +1,257 @@
+//! An attached run: this process is owner, only witness and only host of one job, and shows it to a person.
+//!
+//! No shortcut past the protocol: what runs here is a leased attempt with a result certificate and a receipt, made by
+//! the same state machines as between machines. [`run`] is the one event loop; everything that can wake it is an
+//! [`Event`]. It never waits for the guest, the person or another terminal: it waits for all of them at once.
+
+mod attempt;
+mod event_loop;
+mod progress;
+mod roles;
+mod sandbox;
+mod server;
+mod stdin;
+
+pub use stdin::Source;
+
+use crate::clock::random;
+use crate::prepare::Prepared;
+use crate::record::RunRecord;
+use crate::tasks::TaskGroup;
+use event_loop::Loop;
+use mutual_protocol::manifest::Manifest;
+use mutual_protocol::outcome::Outcome;
+use mutual_protocol::receipt::Build;
+use mutual_protocol::spec::ProgramRef;
+use mutual_protocol::{JobId, SigningKey};
+use mutual_runner::{CompileCache, Metering, ProgramKey, RunnerEvent, Spare, Spawner};
+use mutual_store::{BlockStore, FileError, RunStore, Skipped, StagingArea};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long other terminals may take for the last of the log.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
+
+/// What an attached run works with.
+#[derive(Debug)]
+pub struct Attached {
+    /// Content.
+    pub blocks: BlockStore,
+    /// Records.
+    pub runs: RunStore,
+    /// Roots of guests.
+    pub staging: StagingArea,
+    /// Folder of control sockets.
+    pub runtime: PathBuf,
+    /// Compiled programs; without it each run compiles.
+    pub cache: Option<CompileCache>,
+    /// How this machine compiles, for receipts.
+    pub build: Build,
+    /// Makes sandbox processes.
+    pub spawner: Spawner,
+    /// A sandbox process that is starting up already.
+    pub spare: Option<Spare>,
+    /// Signs as owner and as host.
+    pub owner: SigningKey,
+    /// Signs as witness; made for this run.
+    pub witness: SigningKey,
+    /// What was typed, for people.
+    pub command: Vec<String>,
+    /// The run's name.
+    pub name: Option<String>,
+}
+
+/// Where a run stands, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Waiting for a lease.
+    Claiming,
+    /// Making machine code of the program.
+    Compiling,
+    /// Laying out inputs.
+    Staging,
+    /// The guest runs.
+    Running,
+    /// Taking outputs.
+    Collecting,
+    /// Waiting for the decision.
+    Deciding,
+}
+
+impl Phase {
+    /// One word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Claiming => "claiming",
+            Self::Compiling => "compiling",
+            Self::Staging => "staging",
+            Self::Running => "running",
+            Self::Collecting => "collecting",
+            Self::Deciding => "deciding",
+        }
+    }
+}
+
+/// What the person is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunEvent {
+    /// The run is on record and answers on its socket.
+    Registered(JobId),
+    /// A new phase.
+    Phase(Phase),
+    /// The guest's standard output.
+    Stdout(Vec<u8>),
+    /// The guest's standard error.
+    Stderr(Vec<u8>),
+    /// Progress told by the guest.
+    Progress {
+        /// Steps done.
+        done: u64,
+        /// Steps in all.
+        total: u64,
+        /// What the guest says about it; untrusted.
+        text: String,
+    },
+}
+
+/// What the person wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunCommand {
+    /// End the job; `now` does not wait for its last output.
+    Stop {
+        /// Whether to kill.
+        now: bool,
+    },
+    /// As `Stop`, by Ctrl-C.
+    Interrupt {
+        /// Whether to kill.
+        now: bool,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct RunEnd {
+    /// The record, as it was written.
+    pub record: RunRecord,
+    /// How the deciding attempt ended.
+    pub outcome: Outcome,
+    /// The trap and a backtrace, in words.
+    pub message: Option<String>,
+    /// Outputs, when the program came to its own end.
+    pub manifest: Option<Manifest>,
+    /// What is no output.
+    pub skipped: Vec<Skipped>,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+}
+
+/// Why a run could not be made or kept on record. The guest, if it ran, is gone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The record cannot be written.
+    #[error("the record of the run")]
+    Record(#[source] FileError),
+    /// The certificates cannot be kept.
+    #[error("the certificates of the run")]
+    Proofs(#[source] FileError),
+    /// The log cannot be kept.
+    #[error("the log of the run")]
+    Log(#[source] FileError),
+    /// A role refused what another one of this process said: a bug.
+    #[error("the roles of this run disagree: {detail}")]
+    Protocol {
+        /// What was refused.
+        detail: String,
+    },
+    /// No randomness.
+    #[error("the system gives no random numbers")]
+    Random(#[from] getrandom::Error),
+}
+
+/// A key for the witness of one run.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn witness_key() -> Result<SigningKey, getrandom::Error> {
+    Ok(SigningKey::from_seed(&random()?))
+}
+
+/// Whether `cache` has the code that a run of this program without a fuel limit needs.
+pub fn is_compiled(cache: &CompileCache, program: ProgramRef) -> bool {
+    let ProgramRef { cid, kind, .. } = program;
+    cache.find(&ProgramKey { program: cid, kind, metering: Metering::None }).is_some()
+}
+
+/// What tasks on other threads share with the loop.
+#[derive(Debug)]
+struct Shared {
+    prepared: Prepared,
+    blocks: BlockStore,
+    staging: StagingArea,
+    cache: Option<CompileCache>,
+    spawner: Spawner,
+    spare: Mutex<Option<Spare>>,
+}
+
+impl Shared {
+    fn take_spare(&self) -> Option<Spare> {
+        self.spare.lock().ok().and_then(|mut spare| spare.take())
+    }
+}
+
+/// Everything that can wake the loop.
+#[derive(Debug)]
+enum Event {
+    /// Work of the attempt on another thread is done.
+    Attempt(attempt::Done),
+    /// The sandbox says something.
+    Runner(RunnerEvent),
+    /// The sandbox's driver is gone without a last word.
+    RunnerGone,
+    /// The person wants something.
+    Command(RunCommand),
+    /// Another terminal asks.
+    Asked(server::Asked),
+    /// A time that a role waits for has come.
+    Timer,
+    /// Time to look at the guest's progress.
+    ProgressTick,
+    /// There is room for what the person has not been shown yet.
+    Room,
+}
+
+/// Runs `prepared` to its decision.
+///
+/// `registered` is called when the run is on record and answers on its socket. Events wait, at most as many as the
+/// channel holds, until somebody takes them; the guest waits with them, and nothing else does.
+///
+/// # Errors
+/// When the run cannot be kept on record. A guest that fails is no error but an outcome.
+pub async fn run(
+    node: Attached,
+    prepared: Prepared,
+    stdin: Source,
+    channels: (mpsc::Sender<RunEvent>, mpsc::Receiver<RunCommand>),
+    registered: impl FnOnce(&JobId),
+) -> Result<RunEnd, RunError> {
+    let (tasks, connections) = (TaskGroup::new(), TaskGroup::new());
+    let groups = (tasks.clone(), connections.clone());
+    let mut run = Loop::new(node, prepared, stdin, channels, groups)?;
+    let ended = match run.register(registered) {
+        Ok(()) => run.serve().await,
+        Err(e) => Err(e),
+    };
+    let ended = match ended {
+        Ok(()) => run.conclude().await,
+        Err(e) => Err(e),
+    };
+    // Followers see the end of the log when its sender is gone; what is on its way to them still arrives.
+    drop(run);
+    connections.settle(LAST_WORDS_MAX).await;
+    tasks.end().await;
+    ended
+}

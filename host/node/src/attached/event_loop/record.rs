@@ -1,0 +1,132 @@
+//! The run's record and its times: written when it starts and when it has ended.
+
+use super::super::RunError;
+use crate::clock::{Clock as _, SystemClock};
+use crate::prepare::Prepared;
+use crate::proofs::{self, Bundle};
+use crate::record::{Ending, RunRecord, RunState, SCHEMA};
+use crate::draft::BootNanos;
+use mutual_protocol::lease::{LeaseCert, ResultCert};
+use mutual_protocol::outcome::Outcome;
+use mutual_protocol::receipt::{Build, Receipt, Usage};
+use mutual_protocol::spec::JobSpec;
+use mutual_protocol::{Cid, FencingToken, NodeId, Verified};
+use mutual_runner::Report;
+use mutual_store::{BlockStore, Run, RunStore};
+use std::time::Duration;
+
+/// The record while the run goes on.
+#[derive(Debug)]
+pub(super) struct Record {
+    runs: RunStore,
+    run: Run,
+    build: Build,
+    record: RunRecord,
+    signed_at: BootNanos,
+    first_instruction: Option<BootNanos>,
+}
+
+/// What is known of the deciding attempt.
+#[derive(Debug)]
+pub(super) struct Facts<'a> {
+    pub(super) token: FencingToken,
+    pub(super) outcome: &'a Outcome,
+    pub(super) report: Option<&'a Report>,
+    pub(super) manifest: Option<Cid>,
+    pub(super) input_bytes: u64,
+    pub(super) output_bytes: u64,
+}
+
+impl Record {
+    pub(super) fn new(runs: RunStore, (command, name, build): (Vec<String>, Option<String>, Build), prepared: &Prepared) -> Self {
+        let spec = prepared.spec.value();
+        let job = prepared.spec.job();
+        let started_ms = SystemClock.wall_ms();
+        let record = RunRecord {
+            schema: SCHEMA.to_owned(),
+            job: job.to_string(),
+            name,
+            state: RunState::Running,
+            pid: std::process::id(),
+            started_at_ms: started_ms,
+            keep_until_ms: started_ms.saturating_add(spec.result.keep_ms),
+            command,
+            program: spec.program.cid,
+            kind: spec.program.kind,
+            inputs: spec.inputs,
+            start_us: None,
+            ending: None,
+        };
+        let run = Run { started_ms, job };
+        Self { runs, run, build, record, signed_at: SystemClock.boot(), first_instruction: None }
+    }
+
+    /// The guest's first instruction comes next.
+    pub(super) fn started(&mut self) {
+        let now = SystemClock.boot();
+        self.first_instruction = Some(now);
+        self.record.start_us = Some(micros(now.since(self.signed_at)));
+    }
+
+    pub(super) fn write(&self) -> Result<(), RunError> {
+        let bytes = serde_json::to_vec(&self.record).unwrap_or_default();
+        self.runs.write(self.run, &bytes).map_err(RunError::Record)
+    }
+
+    /// The host's statement of use, not yet signed.
+    pub(super) fn receipt(&self, spec: &Verified<JobSpec>, host: NodeId, facts: &Facts<'_>) -> Receipt {
+        let measured = facts.report.map(|report| report.measured).unwrap_or_default();
+        let usage = Usage {
+            fuel: facts.report.map_or(0, |report| report.claimed.fuel),
+            cpu_us: micros(measured.cpu),
+            wall_us: micros(measured.wall),
+            memory_bytes_peak: measured.resident_bytes_peak,
+            input_bytes: facts.input_bytes,
+            output_bytes: facts.output_bytes,
+        };
+        Receipt {
+            token: facts.token,
+            host,
+            program: spec.value().program.cid,
+            profile: spec.value().profile.digest(),
+            build: facts.report.map(|_| self.build.clone()),
+            outcome: facts.outcome.clone(),
+            usage,
+            manifest: facts.manifest,
+            started_at_ms: self.record.started_at_ms,
+            ended_at_ms: SystemClock.wall_ms(),
+        }
+    }
+
+    /// Keeps log and certificates, and writes the end.
+    pub(super) fn finish(
+        &mut self,
+        store: &BlockStore,
+        outcome: &Outcome,
+        log: Option<Vec<u8>>,
+        spec: &Verified<JobSpec>,
+        decided: (&LeaseCert, &ResultCert, &Verified<Receipt>),
+    ) -> Result<RunRecord, RunError> {
+        let log = log.map(|bytes| store.put_file(&bytes)).transpose().map_err(RunError::Log)?;
+        let (lease, result, receipt) = decided;
+        let kept = proofs::keep(store, &Bundle { spec, lease, result, receipt }).map_err(RunError::Proofs)?;
+        let value = receipt.value();
+        self.record.state = RunState::Ended;
+        self.record.ending = Some(Ending {
+            at_ms: value.ended_at_ms,
+            outcome: outcome.clone(),
+            exit_code: outcome.exit_code(),
+            usage: value.usage,
+            epoch: value.token.epoch.0,
+            outputs: value.manifest,
+            log: log.map(|root| root.cid),
+            proofs: Some(kept),
+        });
+        self.write()?;
+        Ok(self.record.clone())
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

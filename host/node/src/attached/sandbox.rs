@@ -1,0 +1,188 @@
+//! From a leased job to a running guest: compiled code, a staged root, a runner.
+
+use super::Shared;
+use crate::outputs::{self, CollectError, Collected};
+use mutual_protocol::codes::{self, Code};
+use mutual_protocol::{FencingToken, Verified};
+use mutual_protocol::outcome::Outcome;
+use mutual_protocol::spec::{JobSpec, Stdin};
+use mutual_runner::{
+    Access, CompileLimits, CompileRequest, CompiledProgram, DiskUse, Job, Metering, Preopen, ProgramKey, Running,
+    SealedFile, StdinMode, compile,
+};
+use mutual_store::{CollectTreeError, Fault, FileError, MaterialiseError, Staging};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The guest's root and what belongs to it.
+#[derive(Debug)]
+pub(super) struct Root {
+    staging: Staging,
+    /// Inputs, which do not count against the disk limit.
+    staged: DiskUse,
+}
+
+impl Root {
+    /// The folder that the guest sees as `/`.
+    pub(super) fn path(&self) -> PathBuf {
+        self.staging.path().join("root")
+    }
+
+    /// Where the guest tells its progress.
+    pub(super) fn progress(&self) -> PathBuf {
+        self.path().join(".mc/progress")
+    }
+
+    /// Removes everything.
+    pub(super) fn remove(self) -> Result<(), FileError> {
+        self.staging.remove()
+    }
+}
+
+/// Lays out the guest's root: inputs, and the folders that every guest finds. Blocks on the disk.
+pub(super) fn stage(shared: &Shared) -> Result<Root, Outcome> {
+    let staging = shared.staging.create().map_err(|e| host_failed(&e))?;
+    let root = staging.path().join("root");
+    let spec = shared.prepared.spec.value();
+    let mut writable = Vec::new();
+    for preopen in spec.preopens.iter().filter(|preopen| preopen.writable) {
+        match &preopen.path {
+            Some(path) => writable.push(path.clone()),
+            // The root itself: what it brought along is the guest's to change.
+            None => writable.extend(shared.prepared.root_entries()),
+        }
+    }
+    let made = ["out", "tmp", ".mc"].iter().try_for_each(|name| std::fs::create_dir_all(root.join(name)));
+    made.map_err(|e| host_failed(&FileError { path: root.clone(), source: e }))?;
+    shared.blocks.materialise(&shared.prepared.manifest, &root, &writable).map_err(|e| match e {
+        MaterialiseError::File(e) => host_failed(&e),
+        e => failed(codes::STORE_DAMAGED, &e),
+    })?;
+    let progress = root.join(".mc/progress");
+    std::fs::File::create(&progress).map_err(|e| host_failed(&FileError { path: progress, source: e }))?;
+    let no_limit = DiskUse { bytes: u64::MAX, files: u64::MAX };
+    let staged = DiskUse::of(&[root], &no_limit);
+    Ok(Root { staging, staged })
+}
+
+/// The program's compiled code: from the cache, or from a compiler child.
+pub(super) async fn code(shared: &Shared, compiling: impl FnOnce()) -> Result<CompiledProgram, Outcome> {
+    let spec = shared.prepared.spec.value();
+    let metering = Metering::of(&spec.limits);
+    let key = ProgramKey { program: spec.program.cid, kind: spec.program.kind, metering };
+    if let Some(code) = shared.cache.as_ref().and_then(|cache| cache.find(&key)) {
+        return Ok(code);
+    }
+    compiling();
+    let program = SealedFile::from_bytes(&shared.prepared.program)
+        .map_err(|e| Outcome::RunnerFailed { detail: e.to_string() })?;
+    let request = CompileRequest { program, metering, limits: CompileLimits::default() };
+    let code = compile(&shared.spawner, request).await?;
+    // Without a cache the next run compiles again, which is no reason to fail this one.
+    if let Some(Err(e)) = shared.cache.as_ref().map(|cache| cache.keep(&key, &code)) {
+        tracing::warn!("compiled code was not kept: {e}");
+    }
+    Ok(code)
+}
+
+/// Hands the job to a runner.
+pub(super) fn start(shared: &Shared, token: &FencingToken, code: CompiledProgram, root: &Root) -> Result<Running, Outcome> {
+    let spare = match shared.take_spare() {
+        Some(spare) => Ok(spare),
+        None => shared.spawner.spare(),
+    };
+    let spare = spare.map_err(|e| Outcome::RunnerFailed { detail: e.to_string() })?;
+    let job = job(&shared.prepared.spec, token, code, root);
+    spare.start(job).map_err(|e| Outcome::RunnerFailed { detail: e.to_string() })
+}
+
+/// What was given, and who the guest is: docs/guest.md lists these.
+fn environment(spec: &Verified<JobSpec>, token: &FencingToken) -> Vec<(String, String)> {
+    let shape = spec.value().shape;
+    let first_task = u64::from(token.register.shards.first.0) * u64::from(shape.tasks_per_shard);
+    let own = [
+        ("MC_ATTEMPT", token.epoch.to_string()),
+        ("MC_JOB_ID", spec.job().to_string()),
+        ("MC_TASK_COUNT", shape.tasks.to_string()),
+        ("MC_TASK_INDEX", first_task.to_string()),
+    ];
+    let mut environment = spec.value().environment.clone();
+    environment.retain(|(name, _)| own.iter().all(|(own, _)| own != name));
+    environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    environment
+}
+
+fn job(spec: &Verified<JobSpec>, token: &FencingToken, program: CompiledProgram, root: &Root) -> Job {
+    let environment = environment(spec, token);
+    let spec = spec.value();
+    let path = root.path();
+    let mut arguments = vec![spec.argv0.clone()];
+    arguments.extend(spec.arguments.iter().cloned());
+    let mut preopens = vec![Preopen { host: path.clone(), guest: "/".to_owned(), access: Access::Write }];
+    for preopen in &spec.preopens {
+        let Some(below) = &preopen.path else { continue };
+        let access = if preopen.writable { Access::Write } else { Access::Read };
+        preopens.push(Preopen { host: path.join(below.as_str()), guest: preopen.name.clone(), access });
+    }
+    Job {
+        program,
+        arguments,
+        environment,
+        preopens,
+        stdin: if spec.stdin == Stdin::Empty { StdinMode::Empty } else { StdinMode::Pulled },
+        limits: spec.limits,
+        staged: root.staged,
+    }
+}
+
+/// Takes the outputs of a guest that has ended. Blocks on the disk.
+pub(super) fn collect(shared: &Arc<Shared>, root: &Path) -> Result<Collected, Outcome> {
+    outputs::collect(&shared.blocks, root, shared.prepared.spec.value()).map_err(|e| match &e {
+        CollectError::Tree(CollectTreeError::TooLarge { .. }) => Outcome::DiskLimit,
+        CollectError::Tree(CollectTreeError::TooMany { .. } | CollectTreeError::TooDeep { .. })
+        | CollectError::Manifest(_) => {
+            Outcome::Rejected { code: codes::OUTPUT_LIMITS.code.to_owned(), detail: chain(&e) }
+        }
+        _ => failed(fault_code(&e), &e),
+    })
+}
+
+fn host_failed(error: &FileError) -> Outcome {
+    failed(code_of(error.fault()), error)
+}
+
+fn failed(code: Code, error: &dyn Error) -> Outcome {
+    Outcome::HostFailed { code: code.code.to_owned(), detail: chain(error) }
+}
+
+fn fault_code(error: &(dyn Error + 'static)) -> Code {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(e) = error.downcast_ref::<FileError>() {
+            return code_of(e.fault());
+        }
+        next = error.source();
+    }
+    codes::STORE_IO
+}
+
+fn code_of(fault: Fault) -> Code {
+    match fault {
+        Fault::DiskFull => codes::STORE_FULL,
+        Fault::ReadOnly | Fault::Denied => codes::STORE_READ_ONLY,
+        _ => codes::STORE_IO,
+    }
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        next = error.source();
+    }
+    text
+}

@@ -1,0 +1,71 @@
+//! Answers other terminals on the control socket, a task for each connection; the event loop never waits for them.
+
+use crate::control::{self, Request, Status};
+use crate::logs::Frame;
+use crate::tasks::TaskGroup;
+use std::io;
+use std::sync::Arc;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use tokio::time::{Duration, timeout};
+
+/// Connections that are served at once; more wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 32;
+/// A client that says nothing for so long, or takes nothing, is dropped.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A request with the way back to who asked.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) request: Request,
+    pub(super) reply: oneshot::Sender<Reply>,
+}
+
+/// What the event loop answers.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: Status,
+    /// The log so far, encoded, when it was asked for.
+    pub(super) log: Vec<u8>,
+    /// What comes; ends with the run. The log stream of a stopped run is its end signal.
+    pub(super) follow: Option<broadcast::Receiver<Arc<Frame>>>,
+}
+
+/// Serves until the task is dropped.
+pub(super) async fn serve(listener: UnixListener, asked: mpsc::Sender<Asked>, tasks: TaskGroup) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        // An error here is a client that left, or no free descriptor: the next turn shows.
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let asked = asked.clone();
+        tasks.spawn("control connection", async move {
+            if let Err(e) = answer(stream, asked).await {
+                tracing::debug!("control connection: {e}");
+            }
+            drop(slot);
+        });
+    }
+}
+
+async fn answer(mut stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Result<()> {
+    let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+    let request = timeout(PATIENCE, control::read_request(&mut stream)).await??;
+    let (reply, answer) = oneshot::channel();
+    asked.send(Asked { request, reply }).await.map_err(|_| gone())?;
+    let mut answer = answer.await.map_err(|_| gone())?;
+    control::write_line(&mut stream, &answer.status).await?;
+    timeout(PATIENCE, stream.write_all(&answer.log)).await??;
+    while let Some(follow) = &mut answer.follow {
+        let mut bytes = Vec::new();
+        match follow.recv().await {
+            Ok(frame) => frame.encode(&mut bytes),
+            // A reader that is too slow loses frames, and is told how many.
+            Err(broadcast::error::RecvError::Lagged(frames)) => Frame::Dropped { bytes: frames }.encode(&mut bytes),
+            Err(broadcast::error::RecvError::Closed) => break,
+        }
+        timeout(PATIENCE, stream.write_all(&bytes)).await??;
+    }
+    stream.shutdown().await
+}

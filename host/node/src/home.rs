@@ -1,0 +1,99 @@
+//! The folders of one account: configuration, data, cache, runtime. Paths only; nothing is made before it is used.
+
+use std::path::{Path, PathBuf};
+
+/// Environment that decides where the folders are, read once by the binary.
+#[derive(Clone, Debug, Default)]
+pub struct HomeEnv {
+    /// `MC_HOME`: one folder for everything.
+    pub mc_home: Option<PathBuf>,
+    /// `HOME`.
+    pub home: Option<PathBuf>,
+    /// `XDG_DATA_HOME`.
+    pub xdg_data: Option<PathBuf>,
+    /// `XDG_CACHE_HOME`.
+    pub xdg_cache: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`.
+    pub xdg_runtime: Option<PathBuf>,
+}
+
+/// Neither `MC_HOME` nor `HOME` names an absolute folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("neither MC_HOME nor HOME names an absolute folder")]
+pub struct NoHome;
+
+/// The folders, by the XDG base directory specification, each with `mutual-cloud` as its last name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    data: PathBuf,
+    cache: PathBuf,
+    runtime: PathBuf,
+}
+
+const NAME: &str = "mutual-cloud";
+
+impl Home {
+    /// Chooses the folders. Relative paths in the environment are ignored, as the XDG specification demands.
+    ///
+    /// # Errors
+    /// When there is no folder to start from.
+    pub fn locate(env: &HomeEnv) -> Result<Self, NoHome> {
+        let absolute = |path: &Option<PathBuf>| path.clone().filter(|path| path.is_absolute());
+        if let Some(root) = absolute(&env.mc_home) {
+            return Ok(Self { data: root.join("data"), cache: root.join("cache"), runtime: root.join("run") });
+        }
+        let home = absolute(&env.home);
+        let below = |xdg: &Option<PathBuf>, default: &str| {
+            let base = absolute(xdg).or_else(|| home.as_ref().map(|home| home.join(default)))?;
+            Some(base.join(NAME))
+        };
+        let data = below(&env.xdg_data, ".local/share").ok_or(NoHome)?;
+        let cache = below(&env.xdg_cache, ".cache").ok_or(NoHome)?;
+        // Without a runtime folder of the session, sockets lie beside the data: same owner, same rights.
+        let runtime = absolute(&env.xdg_runtime).map_or_else(|| data.join("run"), |base| base.join(NAME));
+        Ok(Self { data, cache, runtime })
+    }
+
+    /// Blocks, run records and staging folders.
+    pub fn store(&self) -> PathBuf {
+        self.data.join("store")
+    }
+
+    /// The account's private key.
+    pub fn identity_file(&self) -> PathBuf {
+        self.data.join("identity")
+    }
+
+    /// Compiled programs.
+    pub fn compiled(&self) -> PathBuf {
+        self.cache.join("compiled")
+    }
+
+    /// Control sockets of attached runs.
+    pub fn runtime(&self) -> &Path {
+        &self.runtime
+    }
+
+    /// The data folder, for messages.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mc_home_wins_and_relative_paths_are_ignored() {
+        let mut env = HomeEnv { mc_home: Some("/m".into()), home: Some("/h".into()), ..HomeEnv::default() };
+        assert_eq!(Home::locate(&env).unwrap().store(), Path::new("/m/data/store"));
+        env.mc_home = Some("relative".into());
+        env.xdg_data = Some("also/relative".into());
+        env.xdg_runtime = Some("/run/user/7".into());
+        let home = Home::locate(&env).unwrap();
+        assert_eq!(home.store(), Path::new("/h/.local/share/mutual-cloud/store"));
+        assert_eq!(home.runtime(), Path::new("/run/user/7/mutual-cloud"));
+        assert_eq!(Home::locate(&HomeEnv::default()), Err(NoHome));
+    }
+}

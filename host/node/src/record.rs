@@ -1,0 +1,147 @@
+//! The record of a run: one small JSON file, written when the run starts and when it has ended.
+
+use mutual_protocol::outcome::Outcome;
+use mutual_protocol::receipt::Usage;
+use mutual_protocol::spec::ProgramKind;
+use mutual_protocol::{Cid, JobId};
+use serde::{Deserialize, Serialize};
+
+/// Version of the record's fields; additions keep it.
+pub const SCHEMA: &str = "mc.v1/run-record";
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// Its process was alive when the record was written.
+    Running,
+    /// Decided: there is a result certificate.
+    Ended,
+    /// Ended without a decision: its process vanished.
+    Lost,
+}
+
+/// The certificates that a decided run leaves, as blobs of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proofs {
+    /// The signed spec.
+    #[serde(with = "cid_text")]
+    pub spec: Cid,
+    /// The lease certificate of the deciding attempt.
+    #[serde(with = "cid_text")]
+    pub lease: Cid,
+    /// The result certificate.
+    #[serde(with = "cid_text")]
+    pub result: Cid,
+    /// The host's signed receipt.
+    #[serde(with = "cid_text")]
+    pub receipt: Cid,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+    /// How the deciding attempt ended.
+    pub outcome: Outcome,
+    /// Exit code of `mc run`.
+    pub exit_code: u8,
+    /// What it used.
+    pub usage: Usage,
+    /// Fencing epoch of the deciding attempt.
+    pub epoch: u32,
+    /// Output manifest, when there are outputs.
+    #[serde(with = "cid_text::optional")]
+    pub outputs: Option<Cid>,
+    /// The log, when anything was printed.
+    #[serde(with = "cid_text::optional")]
+    pub log: Option<Cid>,
+    /// Certificates, when the run was decided.
+    pub proofs: Option<Proofs>,
+}
+
+/// One run of this account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The job's whole id as text.
+    pub job: String,
+    /// Name given by the person.
+    pub name: Option<String>,
+    /// State when the record was written.
+    pub state: RunState,
+    /// Process of an attached run.
+    pub pid: u32,
+    /// Milliseconds since 1970.
+    pub started_at_ms: u64,
+    /// Milliseconds since 1970 after which outputs and logs go.
+    pub keep_until_ms: u64,
+    /// The program's name and arguments, for people.
+    pub command: Vec<String>,
+    /// The program.
+    #[serde(with = "cid_text")]
+    pub program: Cid,
+    /// Module or component.
+    pub kind: ProgramKind,
+    /// Input manifest.
+    #[serde(with = "cid_text")]
+    pub inputs: Cid,
+    /// From the signed spec to the guest's first instruction, microseconds; none before it.
+    #[serde(default)]
+    pub start_us: Option<u64>,
+    /// The end, once there is one.
+    pub ending: Option<Ending>,
+}
+
+impl RunRecord {
+    /// The job's id; `None` when the record was tampered with.
+    pub fn job_id(&self) -> Option<JobId> {
+        self.job.parse().ok()
+    }
+
+    /// Content that must stay while this record stays.
+    pub fn roots(&self) -> Vec<Cid> {
+        let ending = self.ending.as_ref();
+        let proofs = ending.and_then(|ending| ending.proofs.as_ref());
+        let mut roots = vec![self.program, self.inputs];
+        roots.extend(ending.and_then(|ending| ending.outputs));
+        roots.extend(ending.and_then(|ending| ending.log));
+        roots.extend(proofs.into_iter().flat_map(|p| [p.spec, p.lease, p.result, p.receipt]));
+        roots
+    }
+}
+
+
+/// CIDs as text, because JSON has no links.
+mod cid_text {
+    use mutual_protocol::Cid;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `with` passes references")]
+    pub(super) fn serialize<S: Serializer>(cid: &Cid, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(cid)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cid, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+
+    pub(super) mod optional {
+        use mutual_protocol::Cid;
+        use serde::{Deserialize as _, Deserializer, Serializer};
+
+        pub(in super::super) fn serialize<S: Serializer>(cid: &Option<Cid>, serializer: S) -> Result<S::Ok, S::Error> {
+            match cid {
+                Some(cid) => serializer.collect_str(cid),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cid>, D::Error> {
+            let text = Option::<String>::deserialize(deserializer)?;
+            text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+        }
+    }
+}
