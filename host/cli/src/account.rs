@@ -25,16 +25,31 @@ impl Account {
         let blocks = BlockStore::open(&store).map_err(|e| explain::open_store(&e))?;
         let runs = RunStore::open(&store.join("runs")).map_err(|e| explain::file(&e))?;
         let staging = StagingArea::open(&store.join("staging")).map_err(|e| explain::file(&e))?;
-        Ok(Self { home, blocks, runs, staging })
+        Ok(Self {
+            home,
+            blocks,
+            runs,
+            staging,
+        })
     }
 
     /// All records, newest first. Damaged ones are told on stderr and hide no other.
     pub(crate) fn records(&self) -> Result<Vec<(Run, RunRecord)>, Failure> {
-        let found = self.runs.records(|bytes| serde_json::from_slice::<RunRecord>(bytes)).map_err(|e| explain::file(&e))?;
+        let found = self
+            .runs
+            .records(|bytes| serde_json::from_slice::<RunRecord>(bytes))
+            .map_err(|e| explain::file(&e))?;
         for damaged in &found.damaged {
-            crate::output::say(&format!("warning: {} is damaged and was left out\n", damaged.path.display()));
+            crate::output::say(&format!(
+                "warning: {} is damaged and was left out\n",
+                damaged.path.display()
+            ));
         }
-        Ok(found.runs.into_iter().map(|(run, record)| (run, self.settle(record))).collect())
+        Ok(found
+            .runs
+            .into_iter()
+            .map(|(run, record)| (run, self.settle(record)))
+            .collect())
     }
 
     /// The one run that `selector` means: the beginning of an id, `last`, or `@name` (the newest of that name).
@@ -48,13 +63,16 @@ impl Account {
             return self.records()?.into_iter().find(named).ok_or_else(unknown);
         }
         let run = self.runs.find(selector).map_err(|e| match e {
-            FindRunError::Ambiguous { .. } => Failure::new(codes::JOB_AMBIGUOUS).because(e.to_string()),
+            FindRunError::Ambiguous { .. } => {
+                Failure::new(codes::JOB_AMBIGUOUS).because(e.to_string())
+            }
             FindRunError::File(e) => explain::file(&e),
             _ => unknown(),
         })?;
         let bytes = self.runs.read(run.job).map_err(|e| explain::store(&e))?;
-        let record: RunRecord = serde_json::from_slice(&bytes)
-            .map_err(|e| Failure::new(codes::STORE_DAMAGED).because(format!("record of {selector}: {e}")))?;
+        let record: RunRecord = serde_json::from_slice(&bytes).map_err(|e| {
+            Failure::new(codes::STORE_DAMAGED).because(format!("record of {selector}: {e}"))
+        })?;
         Ok((run, self.settle(record)))
     }
 
@@ -66,7 +84,9 @@ impl Account {
     /// A record that says `running` is believed only while somebody answers on its socket.
     fn settle(&self, mut record: RunRecord) -> RunRecord {
         if record.state == RunState::Running {
-            let alive = record.job_id().is_some_and(|job| std::os::unix::net::UnixStream::connect(self.socket(&job)).is_ok());
+            let alive = record.job_id().is_some_and(|job| {
+                std::os::unix::net::UnixStream::connect(self.socket(&job)).is_ok()
+            });
             if !alive {
                 record.state = RunState::Lost;
             }
@@ -76,7 +96,10 @@ impl Account {
 }
 
 /// Reads the environment: the one place of this binary that does.
-#[expect(clippy::disallowed_methods, reason = "the binary's edge: folders come from the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the binary's edge: folders come from the environment"
+)]
 pub(crate) fn locate() -> Result<Home, Failure> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let env = HomeEnv {
@@ -86,5 +109,9 @@ pub(crate) fn locate() -> Result<Home, Failure> {
         xdg_cache: variable("XDG_CACHE_HOME"),
         xdg_runtime: variable("XDG_RUNTIME_DIR"),
     };
-    Home::locate(&env).map_err(|e| Failure::new(codes::STORE_IO).because(e.to_string()).next("set MC_HOME to a folder"))
+    Home::locate(&env).map_err(|e| {
+        Failure::new(codes::STORE_IO)
+            .because(e.to_string())
+            .next("set MC_HOME to a folder")
+    })
 }

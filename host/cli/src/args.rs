@@ -93,7 +93,12 @@ pub(crate) enum Format {
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct FormatArgs {
     /// Form of what is printed
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "auto")]
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        default_value = "auto"
+    )]
     pub(crate) output: Format,
     /// Short for -o json
     #[arg(long, conflicts_with = "output")]
@@ -162,7 +167,12 @@ pub(crate) struct RunArgs {
     #[arg(long, conflicts_with = "detach", help_heading = "Running")]
     pub(crate) dry_run: bool,
     /// How progress is shown on stderr
-    #[arg(long, value_name = "MODE", default_value = "auto", help_heading = "Running")]
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "auto",
+        help_heading = "Running"
+    )]
     pub(crate) progress: ProgressMode,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
@@ -285,7 +295,8 @@ pub(crate) struct CheckArgs {
 }
 
 fn parse_size(text: &str) -> Result<ByteSize, String> {
-    text.parse().map_err(|_: String| "give a number with a unit, for example 512MiB".to_owned())
+    text.parse()
+        .map_err(|_: String| "give a number with a unit, for example 512MiB".to_owned())
 }
 
 fn parse_time(text: &str) -> Result<Duration, String> {
@@ -312,7 +323,8 @@ pub(crate) mod examples {
 Exit codes: the program's own; 124 time limit, 125 failure on our side, 126 cannot run,
 127 not found, 130 interrupted, 134 trap, 137 memory, disk or output limit, 143 stopped";
     pub(crate) const PS: &str = "Examples:\n  mc ps            runs that are going on\n  mc ps -a         ended ones too\n  mc ps -a -o id   ids only, newest first";
-    pub(crate) const LOGS: &str = "Examples:\n  mc logs last\n  mc logs -f j-7k2m   until the run ends; Ctrl-C only leaves";
+    pub(crate) const LOGS: &str =
+        "Examples:\n  mc logs last\n  mc logs -f j-7k2m   until the run ends; Ctrl-C only leaves";
     pub(crate) const WAIT: &str = "Examples:\n  mc wait last";
     pub(crate) const STOP: &str = "Examples:\n  mc stop last\n  mc stop --now @sim";
     pub(crate) const INSPECT: &str = "Examples:\n  mc inspect last\n  mc inspect last -o json";
@@ -321,9 +333,11 @@ Exit codes: the program's own; 124 time limit, 125 failure on our side, 126 cann
     pub(crate) const CAT: &str = "Examples:\n  mc cat bafkrei… > data.csv";
     pub(crate) const GC: &str = "Examples:\n  mc gc                   what is past its time\n  mc gc --older-than 1h   all runs that ended over an hour ago";
     pub(crate) const NEW: &str = "Examples:\n  mc new hello\n  mc run hello";
-    pub(crate) const CHECK: &str = "Examples:\n  mc check hello.wasm\n  mc check hello.wasm -o json";
+    pub(crate) const CHECK: &str =
+        "Examples:\n  mc check hello.wasm\n  mc check hello.wasm -o json";
     pub(crate) const ID: &str = "Examples:\n  mc id";
     pub(crate) const DOCTOR: &str = "Examples:\n  mc doctor";
-    pub(crate) const COMPLETIONS: &str = "Examples:\n  mc completions bash > ~/.local/share/bash-completion/completions/mc";
+    pub(crate) const COMPLETIONS: &str =
+        "Examples:\n  mc completions bash > ~/.local/share/bash-completion/completions/mc";
     pub(crate) const VERSION: &str = "Examples:\n  mc version\n  mc version -o json";
 }

@@ -20,7 +20,9 @@ use mutual_protocol::codes;
 
 /// Runs a short conversation on a runtime of its own.
 fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|e| Failure::new(codes::STORE_IO).caused_by(&e))?;
     Ok(runtime.block_on(future))
 }

@@ -5,7 +5,8 @@ use mutual_node::attached::RunError;
 use mutual_node::prepare::PrepareError;
 use mutual_protocol::codes::{self, Code};
 use mutual_store::{
-    ExportError, Fault, FileError, GetError, ImportError, ImportTreeError, OpenStoreError, PlaceError,
+    ExportError, Fault, FileError, GetError, ImportError, ImportTreeError, OpenStoreError,
+    PlaceError,
 };
 use std::error::Error;
 use std::io;
@@ -78,7 +79,11 @@ pub(crate) fn export(error: &ExportError) -> Failure {
 pub(crate) fn place(error: &PlaceError) -> Failure {
     let code = code_of(error);
     // Content that is missing or damaged is the store's matter; everything else is the target's.
-    let code = if [codes::STORE_DAMAGED, codes::CONTENT_NOT_FOUND].contains(&code) { code } else { codes::OUTPUT_PLACE };
+    let code = if [codes::STORE_DAMAGED, codes::CONTENT_NOT_FOUND].contains(&code) {
+        code
+    } else {
+        codes::OUTPUT_PLACE
+    };
     Failure::new(code).caused_by(error)
 }
 
@@ -110,9 +115,9 @@ pub(crate) fn import_tree(error: &ImportTreeError) -> Failure {
         ImportTreeError::Read(e) => input_code(&e.source),
         ImportTreeError::NotAFolder { .. } => codes::INPUT_KIND,
         ImportTreeError::NotUtf8 { .. } | ImportTreeError::Path { .. } => codes::INPUT_NAME,
-        ImportTreeError::LinkOut { .. } | ImportTreeError::LinkDangling { .. } | ImportTreeError::LinkCircle { .. } => {
-            codes::INPUT_LINK
-        }
+        ImportTreeError::LinkOut { .. }
+        | ImportTreeError::LinkDangling { .. }
+        | ImportTreeError::LinkCircle { .. } => codes::INPUT_LINK,
         ImportTreeError::TooMany { .. } | ImportTreeError::TooLarge { .. } => codes::INPUT_TOO_MUCH,
         _ => codes::INPUT_UNREADABLE,
     };
@@ -130,7 +135,9 @@ pub(crate) fn prepare(error: &PrepareError) -> Failure {
         PrepareError::Clock { .. } => codes::CLOCK_WRONG,
         PrepareError::Look { source, .. } => input_code(source),
         PrepareError::Path(_) => codes::INPUT_NAME,
-        PrepareError::Manifest(ManifestError::Twice { .. } | ManifestError::ThroughFile { .. }) => codes::PATH_TWICE,
+        PrepareError::Manifest(ManifestError::Twice { .. } | ManifestError::ThroughFile { .. }) => {
+            codes::PATH_TWICE
+        }
         PrepareError::Manifest(_) => codes::INPUT_TOO_MUCH,
         PrepareError::Spec(_) => codes::ARGUMENT_INVALID,
         _ => codes::STORE_IO,
@@ -141,7 +148,9 @@ pub(crate) fn prepare(error: &PrepareError) -> Failure {
 /// A run could not be made or kept on record.
 pub(crate) fn run(error: &RunError) -> Failure {
     match error {
-        RunError::Record(e) | RunError::Proofs(e) | RunError::Log(e) => Failure::new(store_code(e.fault())).caused_by(error),
+        RunError::Record(e) | RunError::Proofs(e) | RunError::Log(e) => {
+            Failure::new(store_code(e.fault())).caused_by(error)
+        }
         _ => Failure::new(codes::RUN_REFUSED).caused_by(error),
     }
 }

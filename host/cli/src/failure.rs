@@ -17,7 +17,12 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure with its code's own meaning and next step.
     pub(crate) fn new(code: Code) -> Self {
-        Self { code, detail: Vec::new(), next: None, exit: code.exit }
+        Self {
+            code,
+            detail: Vec::new(),
+            next: None,
+            exit: code.exit,
+        }
     }
 
     /// Adds a line of cause.
@@ -66,19 +71,40 @@ impl Failure {
         let mut text = format!("error[{}]: {}\n", self.code.code, self.code.meaning);
         for detail in &self.detail {
             // Causes may quote untrusted text: control characters must not reach the terminal.
-            let clean: String = detail.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect();
-            let _ = writeln!(text, "  cause: {}", clean.trim_end().replace('\n', "\n         "));
+            let clean: String = detail
+                .chars()
+                .map(|c| {
+                    if c.is_control() && c != '\n' {
+                        '\u{fffd}'
+                    } else {
+                        c
+                    }
+                })
+                .collect();
+            let _ = writeln!(
+                text,
+                "  cause: {}",
+                clean.trim_end().replace('\n', "\n         ")
+            );
         }
-        let _ = writeln!(text, "  help:  {}", self.next.as_deref().unwrap_or(self.code.next));
+        let _ = writeln!(
+            text,
+            "  help:  {}",
+            self.next.as_deref().unwrap_or(self.code.next)
+        );
         text
     }
 
     /// For a program: one line of JSON.
     pub(crate) fn json(&self) -> String {
-        let message = std::iter::once(self.code.meaning).chain(self.detail.iter().map(String::as_str));
+        let message =
+            std::iter::once(self.code.meaning).chain(self.detail.iter().map(String::as_str));
         let message = message.collect::<Vec<_>>().join(": ");
         let help = self.next.as_deref().unwrap_or(self.code.next);
-        format!("{}\n", json!({"error": {"code": self.code.code, "message": message, "help": help}}))
+        format!(
+            "{}\n",
+            json!({"error": {"code": self.code.code, "message": message, "help": help}})
+        )
     }
 }
 
@@ -91,8 +117,14 @@ mod tests {
     fn a_failure_names_code_cause_and_next_step() {
         let failure = Failure::new(codes::PROGRAM_IMPORT).because("`nobody:knows/this`");
         let human = failure.human();
-        assert!(human.starts_with("error[mc::program::import]: the program imports"), "{human}");
-        assert!(human.contains("  cause: `nobody:knows/this`\n  help:  build it for"), "{human}");
+        assert!(
+            human.starts_with("error[mc::program::import]: the program imports"),
+            "{human}"
+        );
+        assert!(
+            human.contains("  cause: `nobody:knows/this`\n  help:  build it for"),
+            "{human}"
+        );
         let json: serde_json::Value = serde_json::from_str(&failure.json()).unwrap();
         assert_eq!(json["error"]["code"], "mc::program::import");
         assert_eq!(failure.exit_code(), 126);
@@ -100,7 +132,9 @@ mod tests {
 
     #[test]
     fn untrusted_text_cannot_drive_the_terminal() {
-        let human = Failure::new(codes::PROGRAM_IMPORT).because("a\x1b[2Jb").human();
+        let human = Failure::new(codes::PROGRAM_IMPORT)
+            .because("a\x1b[2Jb")
+            .human();
         assert!(!human.contains('\x1b'), "{human:?}");
     }
 }

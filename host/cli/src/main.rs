@@ -67,15 +67,25 @@ fn wants_json(command: &Command) -> bool {
         Command::Inspect(args) => args.format.is_json(),
         Command::Add(args) => args.format.is_json(),
         Command::Check(args) => args.format.is_json(),
-        Command::Id(format) | Command::Doctor(format) | Command::Version(format) => format.is_json(),
+        Command::Id(format) | Command::Doctor(format) | Command::Version(format) => {
+            format.is_json()
+        }
         _ => false,
     }
 }
 
 /// `MC_LOG=debug mc run …` shows what happens inside; without it nothing is set up.
-#[expect(clippy::disallowed_methods, reason = "the binary's edge: the log level comes from the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the binary's edge: the log level comes from the environment"
+)]
 fn start_log() {
-    let Some(filter) = std::env::var_os("MC_LOG") else { return };
+    let Some(filter) = std::env::var_os("MC_LOG") else {
+        return;
+    };
     let filter = tracing_subscriber::EnvFilter::new(filter.to_string_lossy());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }

@@ -29,7 +29,11 @@ pub(crate) fn line(text: &str) -> Written {
 
 /// Prints one JSON document, indented for people when stdout is a terminal.
 pub(crate) fn json<T: Serialize>(document: &T) -> Written {
-    let text = if io::stdout().is_terminal() { serde_json::to_string_pretty(document) } else { serde_json::to_string(document) };
+    let text = if io::stdout().is_terminal() {
+        serde_json::to_string_pretty(document)
+    } else {
+        serde_json::to_string(document)
+    };
     match text {
         Ok(text) => line(&text),
         Err(_) => Written::ReaderGone,
@@ -39,26 +43,41 @@ pub(crate) fn json<T: Serialize>(document: &T) -> Written {
 /// Talks to the person on stderr. A closed stderr is nobody's problem.
 pub(crate) fn say(text: &str) {
     let mut stderr = io::stderr().lock();
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    let _ = stderr
+        .write_all(text.as_bytes())
+        .and_then(|()| stderr.flush());
 }
 
 /// Prints a failure in the wanted form.
 pub(crate) fn fail(failure: &Failure, json: bool) {
-    say(&if json { failure.json() } else { failure.human() });
+    say(&if json {
+        failure.json()
+    } else {
+        failure.human()
+    });
 }
 
 /// Columns of text: ids first, two spaces between, no borders; not cut, so that a record is a line in a pipe.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain(head.get(column).map(|head| head.chars().count())).max().unwrap_or(0)
+        let cells = rows
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count());
+        cells
+            .chain(head.get(column).map(|head| head.chars().count()))
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let format = |cells: &mut dyn Iterator<Item = &str>| {
         let mut line = String::new();
         for (cell, width) in cells.zip(&widths) {
             line.push_str(cell);
-            line.extend(std::iter::repeat_n(' ', (width + 2).saturating_sub(cell.chars().count())));
+            line.extend(std::iter::repeat_n(
+                ' ',
+                (width + 2).saturating_sub(cell.chars().count()),
+            ));
         }
         format!("{}\n", line.trim_end())
     };
@@ -75,7 +94,13 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = vec![vec!["j-1".into(), "running".into()], vec!["j-22222".into(), "x".into()]];
-        assert_eq!(table(&["ID", "STATE"], &rows), "ID       STATE\nj-1      running\nj-22222  x\n");
+        let rows = vec![
+            vec!["j-1".into(), "running".into()],
+            vec!["j-22222".into(), "x".into()],
+        ];
+        assert_eq!(
+            table(&["ID", "STATE"], &rows),
+            "ID       STATE\nj-1      running\nj-22222  x\n"
+        );
     }
 }

@@ -44,7 +44,9 @@ pub(crate) fn parse_input(text: &OsStr) -> Result<InputArg, Failure> {
     let text = utf8(text)?;
     // A file whose name holds a colon needs no escape: what exists as typed is meant as typed.
     let (source, guest) = match text.rsplit_once(':') {
-        Some((source, guest)) if guest.starts_with('/') && !Path::new(text).exists() => (source, Some(guest)),
+        Some((source, guest)) if guest.starts_with('/') && !Path::new(text).exists() => {
+            (source, Some(guest))
+        }
         _ => (text, None),
     };
     let guest = match guest {
@@ -58,7 +60,10 @@ pub(crate) fn parse_input(text: &OsStr) -> Result<InputArg, Failure> {
             None => Source::Path(source.into()),
         },
     };
-    Ok(InputArg { source, guest: guest_path(&guest)? })
+    Ok(InputArg {
+        source,
+        guest: guest_path(&guest)?,
+    })
 }
 
 fn default_name(source: &str) -> Result<String, Failure> {
@@ -76,7 +81,8 @@ fn default_name(source: &str) -> Result<String, Failure> {
         Some(name) => Some(name.to_owned()),
         None => absolute.and_then(|path| path.file_name().map(OsStr::to_owned)),
     };
-    name.and_then(|name| name.to_str().map(str::to_owned)).ok_or_else(needs_name)
+    name.and_then(|name| name.to_str().map(str::to_owned))
+        .ok_or_else(needs_name)
 }
 
 pub(crate) fn parse_out(text: &OsStr) -> Result<OutArg, Failure> {
@@ -98,22 +104,30 @@ pub(crate) fn parse_dir(text: &OsStr) -> Result<DirArg, Failure> {
     };
     let (host, name) = rest.split_once("::").unwrap_or((rest, rest));
     if host.is_empty() || name.is_empty() {
-        return Err(Failure::new(codes::PATH_INVALID).because(format!("`--dir {text}` names no folder")));
+        return Err(
+            Failure::new(codes::PATH_INVALID).because(format!("`--dir {text}` names no folder"))
+        );
     }
     let name = match name.trim_end_matches('/') {
         "" | "." => "/".to_owned(),
         name => name.to_owned(),
     };
-    Ok(DirArg { host: host.into(), name, writable })
+    Ok(DirArg {
+        host: host.into(),
+        name,
+        writable,
+    })
 }
 
 pub(crate) fn guest_path(text: &str) -> Result<GuestPath, Failure> {
-    GuestPath::parse(text).map_err(|e| Failure::new(codes::PATH_INVALID).because(format!("`{text}`: {e}")))
+    GuestPath::parse(text)
+        .map_err(|e| Failure::new(codes::PATH_INVALID).because(format!("`{text}`: {e}")))
 }
 
 fn utf8(text: &OsStr) -> Result<&str, Failure> {
-    text.to_str()
-        .ok_or_else(|| Failure::new(codes::ARGUMENT_INVALID).because(format!("{} is not UTF-8", text.display())))
+    text.to_str().ok_or_else(|| {
+        Failure::new(codes::ARGUMENT_INVALID).because(format!("{} is not UTF-8", text.display()))
+    })
 }
 
 #[cfg(test)]
@@ -127,22 +141,48 @@ mod tests {
 
     #[test]
     fn inputs_have_a_default_name() {
-        assert_eq!(input("a/b.txt"), (Source::Path("a/b.txt".into()), "/b.txt".into()));
-        assert_eq!(input("a/b.txt:/data/x"), (Source::Path("a/b.txt".into()), "/data/x".into()));
-        assert_eq!(input("folder/"), (Source::Path("folder/".into()), "/folder".into()));
+        assert_eq!(
+            input("a/b.txt"),
+            (Source::Path("a/b.txt".into()), "/b.txt".into())
+        );
+        assert_eq!(
+            input("a/b.txt:/data/x"),
+            (Source::Path("a/b.txt".into()), "/data/x".into())
+        );
+        assert_eq!(
+            input("folder/"),
+            (Source::Path("folder/".into()), "/folder".into())
+        );
         assert_eq!(input("-:/in"), (Source::Stdin, "/in".into()));
-        assert_eq!(input("cid:bafy:/in"), (Source::Cid("bafy".into()), "/in".into()));
-        assert_eq!(input("a:b"), (Source::Path("a:b".into()), "/a:b".into()), "no guest path after the colon");
+        assert_eq!(
+            input("cid:bafy:/in"),
+            (Source::Cid("bafy".into()), "/in".into())
+        );
+        assert_eq!(
+            input("a:b"),
+            (Source::Path("a:b".into()), "/a:b".into()),
+            "no guest path after the colon"
+        );
         for bad in ["-", "cid:bafy", "a:/../b"] {
-            assert_eq!(parse_input(OsStr::new(bad)).unwrap_err().code(), "mc::path::invalid", "{bad}");
+            assert_eq!(
+                parse_input(OsStr::new(bad)).unwrap_err().code(),
+                "mc::path::invalid",
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn outs_go_to_the_same_name_here() {
         let out = parse_out(OsStr::new("/deep/result.csv")).unwrap();
-        assert_eq!((out.guest.as_str(), out.target), ("deep/result.csv", "result.csv".into()));
-        assert_eq!(parse_out(OsStr::new("/r:/tmp/x")).unwrap().target, Path::new("/tmp/x"));
+        assert_eq!(
+            (out.guest.as_str(), out.target),
+            ("deep/result.csv", "result.csv".into())
+        );
+        assert_eq!(
+            parse_out(OsStr::new("/r:/tmp/x")).unwrap().target,
+            Path::new("/tmp/x")
+        );
     }
 
     #[test]

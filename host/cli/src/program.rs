@@ -34,13 +34,15 @@ pub(crate) fn load(path: &Path, talk: Talk) -> Result<Program, Failure> {
         return read(&built);
     }
     if !metadata.is_file() {
-        return Err(Failure::new(codes::PROGRAM_NOT_WASM).because(format!("{} is not a file", path.display())));
+        return Err(Failure::new(codes::PROGRAM_NOT_WASM)
+            .because(format!("{} is not a file", path.display())));
     }
     read(path)
 }
 
 fn not_found(path: &Path, error: &std::io::Error) -> Failure {
-    let failure = Failure::new(codes::PROGRAM_NOT_FOUND).because(format!("{}: {error}", path.display()));
+    let failure =
+        Failure::new(codes::PROGRAM_NOT_FOUND).because(format!("{}: {error}", path.display()));
     match error.kind() {
         std::io::ErrorKind::NotFound if is_name(path) => {
             failure.next("mc runs files and folders, not installed commands; `mc run ./FILE.wasm`")
@@ -58,13 +60,22 @@ fn read(path: &Path) -> Result<Program, Failure> {
     let unreadable = |e: std::io::Error| not_found(path, &e).exit(126);
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    file.take(limits::PROGRAM_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(limits::PROGRAM_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits::PROGRAM_BYTES_MAX {
         let most = bytesize::ByteSize(limits::PROGRAM_BYTES_MAX);
-        return Err(Failure::new(codes::PROGRAM_TOO_LARGE).because(format!("{} is over {most}", path.display())));
+        return Err(Failure::new(codes::PROGRAM_TOO_LARGE)
+            .because(format!("{} is over {most}", path.display())));
     }
-    let name = path.file_stem().map_or_else(|| "program".to_owned(), |name| name.to_string_lossy().into_owned());
-    Ok(Program { name, bytes: to_binary(path, bytes)? })
+    let name = path.file_stem().map_or_else(
+        || "program".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    Ok(Program {
+        name,
+        bytes: to_binary(path, bytes)?,
+    })
 }
 
 /// Text becomes binary; binaries stay as they are, and are told apart by their header later.

@@ -106,21 +106,26 @@ fn blame(outcome: &Outcome) -> Option<&'static str> {
 pub(crate) fn detail(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Trapped { trap } => Some(trap.clone()),
-        Outcome::Rejected { detail, .. } | Outcome::RunnerFailed { detail } | Outcome::HostFailed { detail, .. } => {
-            Some(detail.clone())
-        }
+        Outcome::Rejected { detail, .. }
+        | Outcome::RunnerFailed { detail }
+        | Outcome::HostFailed { detail, .. } => Some(detail.clone()),
         _ => None,
     }
 }
 
 /// RFC 3339 in UTC.
 pub(crate) fn time(ms: u64) -> String {
-    let timestamp = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let timestamp = i64::try_from(ms)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     timestamp.map_or_else(|| "unknown".to_owned(), |timestamp| timestamp.to_string())
 }
 
 /// Microseconds as seconds.
-#[expect(clippy::cast_precision_loss, reason = "a duration for people and scripts: 53 bits of microseconds are 285 years")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a duration for people and scripts: 53 bits of microseconds are 285 years"
+)]
 pub(crate) fn seconds(us: u64) -> f64 {
     us as f64 / 1e6
 }
@@ -139,7 +144,9 @@ fn span(ms: u64) -> String {
 
 /// Text of others without control characters, so that it cannot drive the terminal.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -148,7 +155,9 @@ mod tests {
 
     #[test]
     fn durations_read_well() {
-        let shown: Vec<_> = [0, 1500, 59_000, 61_000, 3_660_000, 90_000_000].map(span).to_vec();
+        let shown: Vec<_> = [0, 1500, 59_000, 61_000, 3_660_000, 90_000_000]
+            .map(span)
+            .to_vec();
         assert_eq!(shown, ["0.0s", "1.5s", "59s", "1m1s", "1h1m", "1d1h"]);
     }
 

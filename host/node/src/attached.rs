@@ -183,7 +183,13 @@ pub fn witness_key() -> Result<SigningKey, getrandom::Error> {
 /// Whether `cache` has the code that a run of this program without a fuel limit needs.
 pub fn is_compiled(cache: &CompileCache, program: ProgramRef) -> bool {
     let ProgramRef { cid, kind, .. } = program;
-    cache.find(&ProgramKey { program: cid, kind, metering: Metering::None }).is_some()
+    cache
+        .find(&ProgramKey {
+            program: cid,
+            kind,
+            metering: Metering::None,
+        })
+        .is_some()
 }
 
 /// What tasks on other threads share with the loop.

@@ -57,7 +57,10 @@ pub fn socket_path(runtime: &Path, job: &JobId) -> PathBuf {
 /// When the folder or the socket cannot be made.
 pub fn listen(path: &Path) -> io::Result<UnixListener> {
     if let Some(folder) = path.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
     }
     UnixListener::bind(path)
 }
@@ -89,7 +92,10 @@ pub async fn ask(path: &Path, request: Request) -> io::Result<(Status, UnixStrea
     let mut stream = UnixStream::connect(path).await?;
     write_line(&mut stream, &request).await?;
     let line = read_line(&mut stream).await?;
-    Ok((serde_json::from_str(&line).map_err(io::Error::other)?, stream))
+    Ok((
+        serde_json::from_str(&line).map_err(io::Error::other)?,
+        stream,
+    ))
 }
 
 /// Reads byte by byte on purpose: what follows the line belongs to the caller.

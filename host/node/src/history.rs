@@ -16,7 +16,10 @@ pub fn expired(
     older_ms: Option<u64>,
 ) -> (Vec<(Run, RunRecord)>, Vec<(Run, RunRecord)>) {
     records.into_iter().partition(|(_, record)| {
-        let end_ms = record.ending.as_ref().map_or(record.started_at_ms, |ending| ending.at_ms);
+        let end_ms = record
+            .ending
+            .as_ref()
+            .map_or(record.started_at_ms, |ending| ending.at_ms);
         let due_ms = older_ms.map_or(record.keep_until_ms, |older| end_ms.saturating_add(older));
         record.state != RunState::Running && due_ms <= now_ms
     })

@@ -40,7 +40,11 @@ impl Home {
     pub fn locate(env: &HomeEnv) -> Result<Self, NoHome> {
         let absolute = |path: &Option<PathBuf>| path.clone().filter(|path| path.is_absolute());
         if let Some(root) = absolute(&env.mc_home) {
-            return Ok(Self { data: root.join("data"), cache: root.join("cache"), runtime: root.join("run") });
+            return Ok(Self {
+                data: root.join("data"),
+                cache: root.join("cache"),
+                runtime: root.join("run"),
+            });
         }
         let home = absolute(&env.home);
         let below = |xdg: &Option<PathBuf>, default: &str| {
@@ -50,8 +54,13 @@ impl Home {
         let data = below(&env.xdg_data, ".local/share").ok_or(NoHome)?;
         let cache = below(&env.xdg_cache, ".cache").ok_or(NoHome)?;
         // Without a runtime folder of the session, sockets lie beside the data: same owner, same rights.
-        let runtime = absolute(&env.xdg_runtime).map_or_else(|| data.join("run"), |base| base.join(NAME));
-        Ok(Self { data, cache, runtime })
+        let runtime =
+            absolute(&env.xdg_runtime).map_or_else(|| data.join("run"), |base| base.join(NAME));
+        Ok(Self {
+            data,
+            cache,
+            runtime,
+        })
     }
 
     /// Blocks, run records and staging folders.
@@ -86,13 +95,23 @@ mod tests {
 
     #[test]
     fn mc_home_wins_and_relative_paths_are_ignored() {
-        let mut env = HomeEnv { mc_home: Some("/m".into()), home: Some("/h".into()), ..HomeEnv::default() };
-        assert_eq!(Home::locate(&env).unwrap().store(), Path::new("/m/data/store"));
+        let mut env = HomeEnv {
+            mc_home: Some("/m".into()),
+            home: Some("/h".into()),
+            ..HomeEnv::default()
+        };
+        assert_eq!(
+            Home::locate(&env).unwrap().store(),
+            Path::new("/m/data/store")
+        );
         env.mc_home = Some("relative".into());
         env.xdg_data = Some("also/relative".into());
         env.xdg_runtime = Some("/run/user/7".into());
         let home = Home::locate(&env).unwrap();
-        assert_eq!(home.store(), Path::new("/h/.local/share/mutual-cloud/store"));
+        assert_eq!(
+            home.store(),
+            Path::new("/h/.local/share/mutual-cloud/store")
+        );
         assert_eq!(home.runtime(), Path::new("/run/user/7/mutual-cloud"));
         assert_eq!(Home::locate(&HomeEnv::default()), Err(NoHome));
     }

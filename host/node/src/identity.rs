@@ -48,21 +48,31 @@ pub enum IdentityError {
 /// When the file is there and unusable, or cannot be made.
 pub fn load_or_create(path: &Path) -> Result<SigningKey, IdentityError> {
     match read(path) {
-        Err(IdentityError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => create(path),
+        Err(IdentityError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            create(path)
+        }
         other => other,
     }
 }
 
 fn read(path: &Path) -> Result<SigningKey, IdentityError> {
-    let io = |source| IdentityError::Io { path: path.to_owned(), source };
+    let io = |source| IdentityError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let file = File::open(path).map_err(io)?;
     let mode = file.metadata().map_err(io)?.mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(IdentityError::Exposed { path: path.to_owned(), mode });
+        return Err(IdentityError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
     }
     let mut text = String::new();
     file.take(1024).read_to_string(&mut text).map_err(io)?;
-    parse(&text).ok_or_else(|| IdentityError::Damaged { path: path.to_owned() })
+    parse(&text).ok_or_else(|| IdentityError::Damaged {
+        path: path.to_owned(),
+    })
 }
 
 fn parse(text: &str) -> Option<SigningKey> {
@@ -79,15 +89,29 @@ fn parse(text: &str) -> Option<SigningKey> {
 
 /// Writes beside the target and links it into place, so that the loser of a race reads the winner's key.
 fn create(path: &Path) -> Result<SigningKey, IdentityError> {
-    let io = |source| IdentityError::Io { path: path.to_owned(), source };
+    let io = |source| IdentityError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let seed: [u8; 32] = random().map_err(IdentityError::Random)?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(io)?;
     let temporary = folder.join(format!(".identity-{}", std::process::id()));
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary).map_err(io)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(io)?;
     let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
-    let written = file.write_all(format!("{HEADER}{hex}\n").as_bytes()).and_then(|()| file.sync_all());
+    let written = file
+        .write_all(format!("{HEADER}{hex}\n").as_bytes())
+        .and_then(|()| file.sync_all());
     let linked = written.and_then(|()| std::fs::hard_link(&temporary, path));
     let removed = std::fs::remove_file(&temporary);
     match linked {
@@ -108,8 +132,15 @@ mod tests {
         let path = folder.path().join("deep/identity");
         let first = load_or_create(&path).unwrap().public();
         assert_eq!(load_or_create(&path).unwrap().public(), first);
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no temporary file is left");
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(
+            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1,
+            "no temporary file is left"
+        );
     }
 
     #[test]
@@ -118,11 +149,17 @@ mod tests {
         let path = folder.path().join("identity");
         load_or_create(&path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(load_or_create(&path), Err(IdentityError::Exposed { mode: 0o644, .. })));
+        assert!(matches!(
+            load_or_create(&path),
+            Err(IdentityError::Exposed { mode: 0o644, .. })
+        ));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         for bad in ["", "nonsense", "mutual-cloud identity 1\n00\n"] {
             std::fs::write(&path, bad).unwrap();
-            assert!(matches!(load_or_create(&path), Err(IdentityError::Damaged { .. })), "{bad:?}");
+            assert!(
+                matches!(load_or_create(&path), Err(IdentityError::Damaged { .. })),
+                "{bad:?}"
+            );
         }
     }
 }

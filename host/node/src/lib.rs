@@ -7,6 +7,7 @@
 pub mod attached;
 pub mod clock;
 pub mod control;
+pub mod draft;
 pub mod history;
 pub mod home;
 pub mod identity;
@@ -16,4 +17,3 @@ pub mod prepare;
 pub mod proofs;
 pub mod record;
 pub mod tasks;
-pub mod draft;

@@ -39,8 +39,14 @@ impl Frame {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let text;
         let (kind, bytes) = match self {
-            Self::Output { stream: Stream::Stdout, bytes } => (1_u8, bytes.as_slice()),
-            Self::Output { stream: Stream::Stderr, bytes } => (2, bytes.as_slice()),
+            Self::Output {
+                stream: Stream::Stdout,
+                bytes,
+            } => (1_u8, bytes.as_slice()),
+            Self::Output {
+                stream: Stream::Stderr,
+                bytes,
+            } => (2, bytes.as_slice()),
             Self::Dropped { bytes } => {
                 text = bytes.to_string();
                 (0, text.as_bytes())
@@ -58,9 +64,17 @@ impl Frame {
         let length = u32::from_le_bytes(length.try_into().ok()?);
         let (body, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
         let frame = match kind {
-            0 => Self::Dropped { bytes: std::str::from_utf8(body).ok()?.parse().ok()? },
-            1 => Self::Output { stream: Stream::Stdout, bytes: body.to_vec() },
-            2 => Self::Output { stream: Stream::Stderr, bytes: body.to_vec() },
+            0 => Self::Dropped {
+                bytes: std::str::from_utf8(body).ok()?.parse().ok()?,
+            },
+            1 => Self::Output {
+                stream: Stream::Stdout,
+                bytes: body.to_vec(),
+            },
+            2 => Self::Output {
+                stream: Stream::Stderr,
+                bytes: body.to_vec(),
+            },
             _ => return None,
         };
         Some((frame, rest))
@@ -97,17 +111,28 @@ impl Log {
             self.head_bytes += bytes.len();
             match self.head.last_mut() {
                 // Small writes join, so that a byte-wise writer does not cost a frame a byte.
-                Some(Frame::Output { stream: last, bytes: kept }) if *last == stream && kept.len() < 4096 => {
+                Some(Frame::Output {
+                    stream: last,
+                    bytes: kept,
+                }) if *last == stream && kept.len() < 4096 => {
                     kept.extend_from_slice(bytes);
                 }
-                _ => self.head.push(Frame::Output { stream, bytes: bytes.to_vec() }),
+                _ => self.head.push(Frame::Output {
+                    stream,
+                    bytes: bytes.to_vec(),
+                }),
             }
             return;
         }
         self.tail_bytes += bytes.len();
-        self.tail.push_back(Frame::Output { stream, bytes: bytes.to_vec() });
+        self.tail.push_back(Frame::Output {
+            stream,
+            bytes: bytes.to_vec(),
+        });
         while self.tail_bytes > self.half_bytes_max {
-            let Some(Frame::Output { bytes, .. }) = self.tail.pop_front() else { break };
+            let Some(Frame::Output { bytes, .. }) = self.tail.pop_front() else {
+                break;
+            };
             self.tail_bytes -= bytes.len();
             self.dropped += u64::try_from(bytes.len()).unwrap_or(0);
         }
@@ -115,8 +140,14 @@ impl Log {
 
     /// All frames that are kept, in order.
     pub fn frames(&self) -> impl Iterator<Item = Frame> + '_ {
-        let gap = (self.dropped > 0).then_some(Frame::Dropped { bytes: self.dropped });
-        self.head.iter().cloned().chain(gap).chain(self.tail.iter().cloned())
+        let gap = (self.dropped > 0).then_some(Frame::Dropped {
+            bytes: self.dropped,
+        });
+        self.head
+            .iter()
+            .cloned()
+            .chain(gap)
+            .chain(self.tail.iter().cloned())
     }
 
     /// The encoded log.
@@ -149,7 +180,9 @@ mod tests {
 
     fn text(frames: &[Frame], wanted: Stream) -> String {
         let chosen = frames.iter().filter_map(|frame| match frame {
-            Frame::Output { stream, bytes } if *stream == wanted => Some(String::from_utf8_lossy(bytes)),
+            Frame::Output { stream, bytes } if *stream == wanted => {
+                Some(String::from_utf8_lossy(bytes))
+            }
             _ => None,
         });
         chosen.collect()
@@ -163,7 +196,10 @@ mod tests {
         log.push(Stream::Stdout, b"c");
         let frames = decode(&log.encode()).unwrap();
         assert_eq!(frames, log.frames().collect::<Vec<_>>());
-        assert_eq!((text(&frames, Stream::Stdout), text(&frames, Stream::Stderr)), ("ac".into(), "b".into()));
+        assert_eq!(
+            (text(&frames, Stream::Stdout), text(&frames, Stream::Stderr)),
+            ("ac".into(), "b".into())
+        );
     }
 
     #[test]
@@ -183,7 +219,10 @@ mod tests {
         log.push(Stream::Stdout, b"hello");
         let bytes = log.encode();
         for end in 0..bytes.len() {
-            assert!(decode(&bytes[..end]).is_none_or(|frames| frames.is_empty()), "cut at {end}");
+            assert!(
+                decode(&bytes[..end]).is_none_or(|frames| frames.is_empty()),
+                "cut at {end}"
+            );
         }
         assert_eq!(decode(b"something else"), None);
     }

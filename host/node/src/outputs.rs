@@ -5,7 +5,9 @@ use mutual_protocol::ids::Codec;
 use mutual_protocol::manifest::{Entry, GuestPath, Manifest, ManifestError, Node};
 use mutual_protocol::spec::JobSpec;
 use mutual_protocol::{Cid, codec};
-use mutual_store::{BlockStore, CollectTreeError, FileError, OutputLimits, PlaceError, Skipped, hash_file};
+use mutual_store::{
+    BlockStore, CollectTreeError, FileError, OutputLimits, PlaceError, Skipped, hash_file,
+};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,15 +56,28 @@ pub fn collect(store: &BlockStore, root: &Path, spec: &JobSpec) -> Result<Collec
     }
     wanted.sort();
     wanted.dedup();
-    let outermost: Vec<GuestPath> =
-        wanted.iter().filter(|path| !wanted.iter().any(|other| is_inside(path, other))).cloned().collect();
-    let limits = OutputLimits { bytes_max: spec.limits.disk_bytes_max, entries_max: usize::try_from(spec.limits.files_max).unwrap_or(usize::MAX) };
+    let outermost: Vec<GuestPath> = wanted
+        .iter()
+        .filter(|path| !wanted.iter().any(|other| is_inside(path, other)))
+        .cloned()
+        .collect();
+    let limits = OutputLimits {
+        bytes_max: spec.limits.disk_bytes_max,
+        entries_max: usize::try_from(spec.limits.files_max).unwrap_or(usize::MAX),
+    };
     let taken = store.collect_tree(root, &outermost, limits)?;
     // An empty `/out` is the folder that every guest finds, not an output.
-    let entries = taken.entries.into_iter().filter(|e| e.node != Node::Directory || e.path.as_str() != "out");
+    let entries = taken
+        .entries
+        .into_iter()
+        .filter(|e| e.node != Node::Directory || e.path.as_str() != "out");
     let manifest = Manifest::new(entries.collect())?;
     let cid = store.put_new(Codec::DagCbor, &codec::encode(&manifest))?;
-    Ok(Collected { manifest, cid, skipped: taken.skipped })
+    Ok(Collected {
+        manifest,
+        cid,
+        skipped: taken.skipped,
+    })
 }
 
 fn is_inside(path: &GuestPath, other: &GuestPath) -> bool {
@@ -74,7 +89,10 @@ fn top_level(root: &Path) -> io::Result<Vec<GuestPath>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(root)? {
         let name = entry?.file_name();
-        let path = name.to_str().filter(|name| *name != ".mc").and_then(|name| GuestPath::parse(name).ok());
+        let path = name
+            .to_str()
+            .filter(|name| *name != ".mc")
+            .and_then(|name| GuestPath::parse(name).ok());
         paths.extend(path);
     }
     Ok(paths)
@@ -124,14 +142,25 @@ pub enum PlaceOutputError {
 ///
 /// # Errors
 /// At the first file that cannot be written. What was written stays.
-pub fn place(store: &BlockStore, manifest: &Manifest, places: &[Place]) -> Result<Placed, PlaceOutputError> {
+pub fn place(
+    store: &BlockStore,
+    manifest: &Manifest,
+    places: &[Place],
+) -> Result<Placed, PlaceOutputError> {
     let mut placed = Placed::default();
     for place in places {
         let mut found = false;
         for entry in manifest.entries() {
-            let Some(rest) = entry.path.below(&place.guest) else { continue };
+            let Some(rest) = entry.path.below(&place.guest) else {
+                continue;
+            };
             found = true;
-            put(store, entry, &target(&place.target, &place.guest, rest), &mut placed)?;
+            put(
+                store,
+                entry,
+                &target(&place.target, &place.guest, rest),
+                &mut placed,
+            )?;
         }
         if !found {
             placed.missing.push(place.guest.clone());
@@ -145,17 +174,33 @@ fn target(target: &Path, guest: &GuestPath, rest: &str) -> PathBuf {
     if rest.is_empty() && (target.is_dir() || target.to_string_lossy().ends_with('/')) {
         return target.join(guest.name());
     }
-    if rest.is_empty() { target.to_owned() } else { target.join(rest) }
+    if rest.is_empty() {
+        target.to_owned()
+    } else {
+        target.join(rest)
+    }
 }
 
-fn put(store: &BlockStore, entry: &Entry, target: &Path, placed: &mut Placed) -> Result<(), PlaceOutputError> {
+fn put(
+    store: &BlockStore,
+    entry: &Entry,
+    target: &Path,
+    placed: &mut Placed,
+) -> Result<(), PlaceOutputError> {
     match entry.node {
-        Node::File { cid, size, executable } => {
+        Node::File {
+            cid,
+            size,
+            executable,
+        } => {
             store.place_file(cid, size, target, executable)?;
             placed.written.push(target.to_owned());
         }
         Node::Directory => {
-            let folder = |source| PlaceOutputError::Folder { path: target.to_owned(), source };
+            let folder = |source| PlaceOutputError::Folder {
+                path: target.to_owned(),
+                source,
+            };
             std::fs::create_dir_all(target).map_err(folder)?;
         }
     }
@@ -176,11 +221,16 @@ pub fn write_back(
     others: &[GuestPath],
     suffix: &str,
 ) -> Result<Placed, PlaceOutputError> {
-    let mut before: BTreeMap<&str, Node> =
-        baseline.entries.iter().map(|entry| (entry.path.as_str(), entry.node)).collect();
+    let mut before: BTreeMap<&str, Node> = baseline
+        .entries
+        .iter()
+        .map(|entry| (entry.path.as_str(), entry.node))
+        .collect();
     let mut placed = Placed::default();
     for entry in manifest.entries() {
-        let Some(rest) = relative(entry, baseline, others) else { continue };
+        let Some(rest) = relative(entry, baseline, others) else {
+            continue;
+        };
         let old = before.remove(rest);
         if old == Some(entry.node) {
             continue;
@@ -197,9 +247,13 @@ pub fn write_back(
     for (path, node) in before {
         let target = baseline.host.join(path);
         // A folder that got content is not in the manifest under its own name any more; it is not gone.
-        if matches!(node, Node::File { .. }) && is_untouched(&target, Some(node)) && target.exists() {
+        if matches!(node, Node::File { .. }) && is_untouched(&target, Some(node)) && target.exists()
+        {
             let removed = std::fs::remove_file(&target);
-            removed.map_err(|source| PlaceOutputError::Folder { path: target.clone(), source })?;
+            removed.map_err(|source| PlaceOutputError::Folder {
+                path: target.clone(),
+                source,
+            })?;
             placed.removed.push(target);
         }
     }
@@ -212,7 +266,11 @@ fn relative<'a>(entry: &'a Entry, baseline: &Baseline, others: &[GuestPath]) -> 
         Some(path) => entry.path.below(path).filter(|rest| !rest.is_empty()),
         None => {
             let foreign = others.iter().any(|other| entry.path.below(other).is_some());
-            let own = entry.path.names().next().is_some_and(|first| first != ".mc");
+            let own = entry
+                .path
+                .names()
+                .next()
+                .is_some_and(|first| first != ".mc");
             (own && !foreign).then_some(entry.path.as_str())
         }
     }

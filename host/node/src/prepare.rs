@@ -11,10 +11,12 @@ use inputs::Inputs;
 use mutual_protocol::ids::{Codec, SealId};
 use mutual_protocol::manifest::{GuestPath, GuestPathError, Manifest, ManifestError};
 use mutual_protocol::spec::{
-    Audience, FinalAt, JobSpec, Preopen, Profile, ProgramKind, ProgramRef, Regen, Requirements, ResultPolicy, Shape,
-    SpecError, SpecLimits, Stdin, WitnessSet,
+    Audience, FinalAt, JobSpec, Preopen, Profile, ProgramKind, ProgramRef, Regen, Requirements,
+    ResultPolicy, Shape, SpecError, SpecLimits, Stdin, WitnessSet,
 };
-use mutual_protocol::{Cid, Generation, NodeId, OwnerId, PublicKey, SigningKey, Verified, codec, limits};
+use mutual_protocol::{
+    Cid, Generation, NodeId, OwnerId, PublicKey, SigningKey, Verified, codec, limits,
+};
 use mutual_store::{BlockStore, ExportError, FileError, ImportError, ImportTreeError};
 use std::path::PathBuf;
 
@@ -66,7 +68,10 @@ pub struct Prepared {
 impl Prepared {
     /// Files that a writable root brought along: the guest may change them, unlike other inputs.
     pub(crate) fn root_entries(&self) -> impl Iterator<Item = GuestPath> {
-        let roots = self.baselines.iter().filter(|baseline| baseline.path.is_none());
+        let roots = self
+            .baselines
+            .iter()
+            .filter(|baseline| baseline.path.is_none());
         roots.flat_map(|baseline| baseline.entries.iter().map(|entry| entry.path.clone()))
     }
 }
@@ -135,12 +140,18 @@ pub enum PrepareError {
 pub fn program_ref(bytes: &[u8], kind: ProgramKind) -> ProgramRef {
     let mut keep_nothing = |_: mutual_content::Block<'_>| Ok::<(), std::convert::Infallible>(());
     let mut file = mutual_content::FileBuilder::new();
-    let root = file.push(bytes, &mut keep_nothing).and_then(|()| file.finish(&mut keep_nothing));
+    let root = file
+        .push(bytes, &mut keep_nothing)
+        .and_then(|()| file.finish(&mut keep_nothing));
     let root = match root {
         Ok(root) => root,
         Err(never) => match never {},
     };
-    ProgramRef { cid: root.cid, size: root.size, kind }
+    ProgramRef {
+        cid: root.cid,
+        size: root.size,
+        kind,
+    }
 }
 
 /// Takes program and inputs into `store` and signs the spec.
@@ -160,13 +171,27 @@ pub fn prepare(
     if !store.has(request.program.cid) {
         store.put_file(&request.bytes)?;
     }
-    let Inputs { manifest, preopens, baselines } = inputs::take(store, &request)?;
+    let Inputs {
+        manifest,
+        preopens,
+        baselines,
+    } = inputs::take(store, &request)?;
     let inputs = store.put_new(Codec::DagCbor, &codec::encode(&manifest))?;
     let seal_id = SealId::from_bytes(random().map_err(PrepareError::Random)?);
-    let draft = Draft { inputs, preopens, seal_id, wall_ms };
+    let draft = Draft {
+        inputs,
+        preopens,
+        seal_id,
+        wall_ms,
+    };
     let spec = keys.owner.sign(draft.spec(keys, &request));
     spec.check()?;
-    Ok(Prepared { spec, manifest, baselines, program: request.bytes })
+    Ok(Prepared {
+        spec,
+        manifest,
+        baselines,
+        program: request.bytes,
+    })
 }
 
 /// What is known after the inputs were taken.
@@ -185,7 +210,10 @@ impl Draft {
         let mut paths = request.outputs.clone();
         paths.sort();
         paths.dedup();
-        let attempt_ms_max = request.limits.wall_ms_max.map_or(OPEN_END_MS, |wall| wall.saturating_add(600_000));
+        let attempt_ms_max = request
+            .limits
+            .wall_ms_max
+            .map_or(OPEN_END_MS, |wall| wall.saturating_add(600_000));
         JobSpec {
             previous: None,
             job: None,
@@ -203,17 +231,30 @@ impl Draft {
             preopens: self.preopens,
             key_commitment: None,
             limits: request.limits,
-            requirements: Requirements { cpus: 1, ..Requirements::default() },
+            requirements: Requirements {
+                cpus: 1,
+                ..Requirements::default()
+            },
             audience: Audience::Hosts(vec![NodeId::from(owner)]),
             shape: Shape::single(),
-            witnesses: WitnessSet { keys: vec![keys.witness], quorum: 1 },
+            witnesses: WitnessSet {
+                keys: vec![keys.witness],
+                quorum: 1,
+            },
             lease_ttl_ms: limits::LEASE_TTL_MS_ATTACHED,
             run_on_ms_max: u64::from(limits::LEASE_TTL_MS_ATTACHED) * 10,
             attempt_ms_max,
             retries: 0,
             not_before_ms: self.wall_ms,
-            not_after_ms: self.wall_ms.saturating_add(attempt_ms_max).saturating_add(OPEN_END_MS),
-            result: ResultPolicy { stored_by: 0, paths, keep_ms: request.keep_ms },
+            not_after_ms: self
+                .wall_ms
+                .saturating_add(attempt_ms_max)
+                .saturating_add(OPEN_END_MS),
+            result: ResultPolicy {
+                stored_by: 0,
+                paths,
+                keep_ms: request.keep_ms,
+            },
             priority: 0,
             price_max: None,
             final_at: FinalAt::Witnesses,

@@ -96,13 +96,26 @@ pub fn read(store: &BlockStore, proofs: &Proofs) -> Result<Shown, ProofError> {
     let spec = blob::<Signed<JobSpec>>(store, proofs.spec, "spec")?.verify(&Ed25519)?;
     spec.check()?;
     let rules = Rules::new(&spec, &Ed25519);
-    let lease = rules.lease(&blob::<LeaseCert>(store, proofs.lease, "lease certificate")?)?;
-    let result = rules.decided(&blob::<ResultCert>(store, proofs.result, "result certificate")?)?;
+    let lease = rules.lease(&blob::<LeaseCert>(
+        store,
+        proofs.lease,
+        "lease certificate",
+    )?)?;
+    let result = rules.decided(&blob::<ResultCert>(
+        store,
+        proofs.result,
+        "result certificate",
+    )?)?;
     let receipt = blob::<Signed<Receipt>>(store, proofs.receipt, "receipt")?.verify(&Ed25519)?;
-    if receipt.value().token.register != result.token.register || lease.token.register != result.token.register {
+    if receipt.value().token.register != result.token.register
+        || lease.token.register != result.token.register
+    {
         return Err(ProofError::Mixed);
     }
-    let build = receipt.value().build.as_ref().map_or_else(|| "none".to_owned(), |b| format!("{} ({})", b.engine, b.compiler));
+    let build = receipt.value().build.as_ref().map_or_else(
+        || "none".to_owned(),
+        |b| format!("{} ({})", b.engine, b.compiler),
+    );
     Ok(Shown {
         owner: spec.value().owner.to_string(),
         holder: result.host.to_string(),
@@ -118,7 +131,15 @@ pub fn read(store: &BlockStore, proofs: &Proofs) -> Result<Shown, ProofError> {
     })
 }
 
-fn blob<T: Serialize + DeserializeOwned>(store: &BlockStore, cid: Cid, what: &'static str) -> Result<T, ProofError> {
+fn blob<T: Serialize + DeserializeOwned>(
+    store: &BlockStore,
+    cid: Cid,
+    what: &'static str,
+) -> Result<T, ProofError> {
     let bytes = store.get(cid, limits::BLOCK_BYTES_MAX)?;
-    codec::decode(&bytes, limits::BLOCK_BYTES_MAX).map_err(|source| ProofError::Form { cid, what, source })
+    codec::decode(&bytes, limits::BLOCK_BYTES_MAX).map_err(|source| ProofError::Form {
+        cid,
+        what,
+        source,
+    })
 }

@@ -108,40 +108,54 @@ impl RunRecord {
         let mut roots = vec![self.program, self.inputs];
         roots.extend(ending.and_then(|ending| ending.outputs));
         roots.extend(ending.and_then(|ending| ending.log));
-        roots.extend(proofs.into_iter().flat_map(|p| [p.spec, p.lease, p.result, p.receipt]));
+        roots.extend(
+            proofs
+                .into_iter()
+                .flat_map(|p| [p.spec, p.lease, p.result, p.receipt]),
+        );
         roots
     }
 }
-
 
 /// CIDs as text, because JSON has no links.
 mod cid_text {
     use mutual_protocol::Cid;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `with` passes references")]
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde's `with` passes references"
+    )]
     pub(super) fn serialize<S: Serializer>(cid: &Cid, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(cid)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cid, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 
     pub(super) mod optional {
         use mutual_protocol::Cid;
         use serde::{Deserialize as _, Deserializer, Serializer};
 
-        pub(in super::super) fn serialize<S: Serializer>(cid: &Option<Cid>, serializer: S) -> Result<S::Ok, S::Error> {
+        pub(in super::super) fn serialize<S: Serializer>(
+            cid: &Option<Cid>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
             match cid {
                 Some(cid) => serializer.collect_str(cid),
                 None => serializer.serialize_none(),
             }
         }
 
-        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cid>, D::Error> {
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Cid>, D::Error> {
             let text = Option::<String>::deserialize(deserializer)?;
-            text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+            text.map(|text| text.parse().map_err(serde::de::Error::custom))
+                .transpose()
         }
     }
 }

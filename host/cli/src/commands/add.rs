@@ -39,25 +39,41 @@ fn document(path: &str, cid: Cid, size: u64) -> serde_json::Value {
 }
 
 fn add_one(account: &Account, path: &Path, hidden: bool) -> Result<(Cid, u64), Failure> {
-    let metadata = std::fs::metadata(path)
-        .map_err(|e| Failure::new(codes::INPUT_NOT_FOUND).because(format!("{}: {e}", path.display())).exit(1))?;
+    let metadata = std::fs::metadata(path).map_err(|e| {
+        Failure::new(codes::INPUT_NOT_FOUND)
+            .because(format!("{}: {e}", path.display()))
+            .exit(1)
+    })?;
     if !metadata.is_dir() {
-        let file = account.blocks.import_file(path).map_err(|e| explain::import(&e).exit(1))?;
+        let file = account
+            .blocks
+            .import_file(path)
+            .map_err(|e| explain::import(&e).exit(1))?;
         return Ok((file.root.cid, file.root.size));
     }
     let options = TreeOptions {
-        hidden: if hidden { Hidden::Include } else { Hidden::Skip },
+        hidden: if hidden {
+            Hidden::Include
+        } else {
+            Hidden::Skip
+        },
         symlinks: Symlinks::Keep,
         ignore_file: None,
         entries_max: limits::MANIFEST_ENTRIES_MAX,
         bytes_max: u64::MAX,
     };
-    let tree = account.blocks.import_tree(path, &options).map_err(|e| explain::import_tree(&e).exit(1))?;
+    let tree = account
+        .blocks
+        .import_tree(path, &options)
+        .map_err(|e| explain::import_tree(&e).exit(1))?;
     let size = tree.entries.iter().map(|entry| match entry.node {
         mutual_protocol::manifest::Node::File { size, .. } => size,
         mutual_protocol::manifest::Node::Directory => 0,
     });
     let size = size.fold(0, u64::saturating_add);
-    let root = account.blocks.put_directory(&tree).map_err(|e| explain::store(&e).exit(1))?;
+    let root = account
+        .blocks
+        .put_directory(&tree)
+        .map_err(|e| explain::store(&e).exit(1))?;
     Ok((root.cid, size))
 }

@@ -11,7 +11,10 @@ pub(crate) fn cat(args: &CatArgs) -> Result<u8, Failure> {
     let cid = parse_cid(&args.cid)?;
     let account = Account::open()?;
     let _guard = account.blocks.guard().map_err(|e| explain::file(&e))?;
-    match account.blocks.export_file(cid, None, &mut std::io::stdout().lock()) {
+    match account
+        .blocks
+        .export_file(cid, None, &mut std::io::stdout().lock())
+    {
         // The reader of a pipe may leave when it has enough.
         Err(ExportError::Write(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),
         Err(e) => Err(explain::export(&e)),
@@ -20,5 +23,9 @@ pub(crate) fn cat(args: &CatArgs) -> Result<u8, Failure> {
 }
 
 pub(crate) fn parse_cid(text: &str) -> Result<Cid, Failure> {
-    text.parse().map_err(|e| Failure::new(codes::CONTENT_CID).because(format!("`{text}`")).caused_by(&e))
+    text.parse().map_err(|e| {
+        Failure::new(codes::CONTENT_CID)
+            .because(format!("`{text}`"))
+            .caused_by(&e)
+    })
 }

@@ -9,7 +9,11 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 pub(crate) fn check(args: &CheckArgs) -> Result<u8, Failure> {
-    let talk = if args.format.is_json() { Talk::Quiet } else { Talk::Normal };
+    let talk = if args.format.is_json() {
+        Talk::Quiet
+    } else {
+        Talk::Normal
+    };
     let program = program::load(&args.program, talk)?;
     let info = inspect(&program.bytes).map_err(|e| explain(&e))?;
     let verdict = info.check();
@@ -38,7 +42,10 @@ fn page(info: &ProgramInfo, runs: bool) -> String {
     row("memory", &memory(info));
     row("entry", info.entry.as_deref().unwrap_or("none"));
     for producer in &info.producers {
-        row("made by", &format!("{} {}", producer.name, producer.version));
+        row(
+            "made by",
+            &format!("{} {}", producer.name, producer.version),
+        );
     }
     for import in &info.imports {
         row("import", &format!("{}{}", import.name, note(import)));
@@ -63,7 +70,9 @@ const fn note(import: &Import) -> &'static str {
 }
 
 fn memory(info: &ProgramInfo) -> String {
-    let Some(memory) = info.memory else { return "none".to_owned() };
+    let Some(memory) = info.memory else {
+        return "none".to_owned();
+    };
     let least = bytesize::ByteSize(memory.bytes_min);
     match memory.bytes_max {
         Some(most) => format!("{least} at the start, at most {}", bytesize::ByteSize(most)),
@@ -84,8 +93,11 @@ fn document(info: &ProgramInfo, error: Option<&ProgramError>) -> Value {
             json!({"name": import.name, "verdict": verdict})
         })
         .collect();
-    let producers: Vec<_> =
-        info.producers.iter().map(|p| json!({"field": p.field, "name": p.name, "version": p.version})).collect();
+    let producers: Vec<_> = info
+        .producers
+        .iter()
+        .map(|p| json!({"field": p.field, "name": p.name, "version": p.version}))
+        .collect();
     json!({
         "schema": "mc.v1/program", "kind": kind(info), "wasi": info.wasi, "size": info.bytes,
         "functions": info.functions, "entry": info.entry, "exports": info.exports,

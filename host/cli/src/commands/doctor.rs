@@ -25,7 +25,15 @@ struct Finding {
 }
 
 pub(crate) fn doctor(format: FormatArgs) -> Result<u8, Failure> {
-    let findings = [folders(), clock(), identity(), sandbox(), cargo(), target(), path()];
+    let findings = [
+        folders(),
+        clock(),
+        identity(),
+        sandbox(),
+        cargo(),
+        target(),
+        path(),
+    ];
     let bad = findings.iter().any(|finding| finding.state == State::Bad);
     if format.is_json() {
         let rows: Vec<_> = findings
@@ -34,8 +42,10 @@ pub(crate) fn doctor(format: FormatArgs) -> Result<u8, Failure> {
             .collect();
         output::json(&json!({"schema": "mc.v1/doctor", "checks": rows}));
     } else {
-        let rows: Vec<_> =
-            findings.iter().map(|f| vec![word(f.state).to_owned(), f.what.to_owned(), f.says.clone()]).collect();
+        let rows: Vec<_> = findings
+            .iter()
+            .map(|f| vec![word(f.state).to_owned(), f.what.to_owned(), f.says.clone()])
+            .collect();
         output::data(output::table(&["STATE", "CHECK", "RESULT"], &rows).as_bytes());
     }
     Ok(u8::from(bad))
@@ -50,73 +60,140 @@ fn word(state: State) -> &'static str {
 }
 
 fn finding(what: &'static str, state: State, says: impl Into<String>) -> Finding {
-    Finding { what, state, says: says.into() }
+    Finding {
+        what,
+        state,
+        says: says.into(),
+    }
 }
 
 fn folders() -> Finding {
     match Account::open() {
-        Ok(account) => finding("data folder", State::Good, account.home.data().display().to_string()),
+        Ok(account) => finding(
+            "data folder",
+            State::Good,
+            account.home.data().display().to_string(),
+        ),
         Err(failure) => finding("data folder", State::Bad, one_line(&failure)),
     }
 }
 
 fn one_line(failure: &Failure) -> String {
-    failure.human().lines().map(str::trim).collect::<Vec<_>>().join("; ")
+    failure
+        .human()
+        .lines()
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn clock() -> Finding {
     let now_ms = SystemClock.wall_ms();
-    let state = if now_ms < WALL_MS_MIN { State::Bad } else { State::Good };
+    let state = if now_ms < WALL_MS_MIN {
+        State::Bad
+    } else {
+        State::Good
+    };
     finding("clock", state, crate::show::time(now_ms))
 }
 
 fn identity() -> Finding {
     let key = account::locate().and_then(|home| super::id::load(&home.identity_file()));
     match key {
-        Ok(key) => finding("identity", State::Good, mutual_protocol::OwnerId::from(key.public()).short()),
+        Ok(key) => finding(
+            "identity",
+            State::Good,
+            mutual_protocol::OwnerId::from(key.public()).short(),
+        ),
         Err(failure) => finding("identity", State::Bad, one_line(&failure)),
     }
 }
 
 fn sandbox() -> Finding {
     let engine = mutual_engine::build().engine;
-    finding("sandbox", State::Good, format!("{engine} in a process of its own, without capabilities"))
+    finding(
+        "sandbox",
+        State::Good,
+        format!("{engine} in a process of its own, without capabilities"),
+    )
 }
 
 fn cargo() -> Finding {
     match first_line(Command::new("cargo").arg("--version")) {
         Some(version) => finding("cargo", State::Good, version),
-        None => finding("cargo", State::Lacking, "needed by `mc run FOLDER` and `mc new` only: install Rust from rustup.rs"),
+        None => finding(
+            "cargo",
+            State::Lacking,
+            "needed by `mc run FOLDER` and `mc new` only: install Rust from rustup.rs",
+        ),
     }
 }
 
 fn target() -> Finding {
-    let printed = first_line(Command::new("rustc").args(["--print", "target-libdir", "--target", "wasm32-wasip2"]));
+    let printed = first_line(Command::new("rustc").args([
+        "--print",
+        "target-libdir",
+        "--target",
+        "wasm32-wasip2",
+    ]));
     match printed {
-        Some(folder) if Path::new(&folder).is_dir() => finding("wasm32-wasip2", State::Good, "installed"),
-        _ => finding("wasm32-wasip2", State::Lacking, "needed by `mc run FOLDER` only: rustup target add wasm32-wasip2"),
+        Some(folder) if Path::new(&folder).is_dir() => {
+            finding("wasm32-wasip2", State::Good, "installed")
+        }
+        _ => finding(
+            "wasm32-wasip2",
+            State::Lacking,
+            "needed by `mc run FOLDER` only: rustup target add wasm32-wasip2",
+        ),
     }
 }
 
 fn first_line(command: &mut Command) -> Option<String> {
-    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.lines().next().map(str::to_owned)).flatten()
+    output
+        .status
+        .success()
+        .then(|| text.lines().next().map(str::to_owned))
+        .flatten()
 }
 
 /// Another program of the same name in front on PATH would get what is typed.
 fn path() -> Finding {
-    let own = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok());
+    let own = std::env::current_exe()
+        .ok()
+        .and_then(|path| path.canonicalize().ok());
     match (first_on_path("mc"), own) {
-        (Some(first), Some(own)) if first == own => finding("PATH", State::Good, own.display().to_string()),
-        (Some(first), _) => finding("PATH", State::Lacking, format!("`mc` means {}, not this program", first.display())),
-        (None, Some(own)) => finding("PATH", State::Lacking, format!("`mc` is not on PATH: {}", own.display())),
+        (Some(first), Some(own)) if first == own => {
+            finding("PATH", State::Good, own.display().to_string())
+        }
+        (Some(first), _) => finding(
+            "PATH",
+            State::Lacking,
+            format!("`mc` means {}, not this program", first.display()),
+        ),
+        (None, Some(own)) => finding(
+            "PATH",
+            State::Lacking,
+            format!("`mc` is not on PATH: {}", own.display()),
+        ),
         (None, None) => finding("PATH", State::Lacking, "`mc` is not on PATH"),
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the binary's edge: PATH is what is looked at")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the binary's edge: PATH is what is looked at"
+)]
 fn first_on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())?.canonicalize().ok()
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())?
+        .canonicalize()
+        .ok()
 }

@@ -22,10 +22,19 @@ pub(crate) fn get(args: &GetArgs) -> Result<u8, Failure> {
         parse_cid(&args.what)?;
     }
     let (_, record) = account.find(&args.what)?;
-    let outputs = record.ending.as_ref().and_then(|ending| ending.outputs).ok_or_else(|| {
-        let failure = Failure::new(codes::RUN_NO_OUTPUT).because(format!("{} has no outputs", record.job));
-        if record.ending.is_none() { failure.next("wait until it has ended: mc wait JOB") } else { failure }
-    })?;
+    let outputs = record
+        .ending
+        .as_ref()
+        .and_then(|ending| ending.outputs)
+        .ok_or_else(|| {
+            let failure = Failure::new(codes::RUN_NO_OUTPUT)
+                .because(format!("{} has no outputs", record.job));
+            if record.ending.is_none() {
+                failure.next("wait until it has ended: mc wait JOB")
+            } else {
+                failure
+            }
+        })?;
     let manifest = read_manifest(&account.blocks, outputs)?;
     let short: String = record.job.chars().take(10).collect();
     let target = args.target.clone().unwrap_or_else(|| short.into());
@@ -36,9 +45,14 @@ pub(crate) fn get(args: &GetArgs) -> Result<u8, Failure> {
 
 /// Reads a manifest that this store made.
 pub(crate) fn read_manifest(blocks: &BlockStore, cid: Cid) -> Result<Manifest, Failure> {
-    let bytes = blocks.get(cid, limits::MANIFEST_BYTES_MAX).map_err(|e| explain::store(&e))?;
-    codec::decode(&bytes, limits::MANIFEST_BYTES_MAX)
-        .map_err(|e| Failure::new(codes::STORE_DAMAGED).because(format!("{cid}")).caused_by(&e))
+    let bytes = blocks
+        .get(cid, limits::MANIFEST_BYTES_MAX)
+        .map_err(|e| explain::store(&e))?;
+    codec::decode(&bytes, limits::MANIFEST_BYTES_MAX).map_err(|e| {
+        Failure::new(codes::STORE_DAMAGED)
+            .because(format!("{cid}"))
+            .caused_by(&e)
+    })
 }
 
 /// Everything below `/out` goes straight into the folder; other paths keep their names.
@@ -48,13 +62,21 @@ fn place_all(blocks: &BlockStore, manifest: &Manifest, target: &Path) -> Result<
         let path = entry.path.as_str();
         let place = target.join(path.strip_prefix("out/").unwrap_or(path));
         match entry.node {
-            Node::File { cid, size, executable } => {
-                blocks.place_file(cid, size, &place, executable).map_err(|e| explain::place(&e))?;
+            Node::File {
+                cid,
+                size,
+                executable,
+            } => {
+                blocks
+                    .place_file(cid, size, &place, executable)
+                    .map_err(|e| explain::place(&e))?;
                 count += 1;
             }
             Node::Directory => {
                 let made = std::fs::create_dir_all(&place);
-                made.map_err(|e| Failure::new(codes::OUTPUT_PLACE).because(format!("{}: {e}", place.display())))?;
+                made.map_err(|e| {
+                    Failure::new(codes::OUTPUT_PLACE).because(format!("{}: {e}", place.display()))
+                })?;
             }
         }
     }
@@ -64,10 +86,14 @@ fn place_all(blocks: &BlockStore, manifest: &Manifest, target: &Path) -> Result<
 fn get_content(blocks: &BlockStore, cid: Cid, target: Option<PathBuf>) -> Result<u8, Failure> {
     let target = target.unwrap_or_else(|| cid.to_string().into());
     match blocks.export_file(cid, None, &mut std::io::sink()) {
-        Ok(size) => blocks.place_file(cid, size, &target, false).map_err(|e| explain::place(&e))?,
+        Ok(size) => blocks
+            .place_file(cid, size, &target, false)
+            .map_err(|e| explain::place(&e))?,
         Err(ExportError::Get(e)) => return Err(explain::store(&e)),
         Err(_) => {
-            let tree = blocks.list_tree(cid, limits::MANIFEST_ENTRIES_MAX).map_err(|e| explain::store(&e))?;
+            let tree = blocks
+                .list_tree(cid, limits::MANIFEST_ENTRIES_MAX)
+                .map_err(|e| explain::store(&e))?;
             let manifest = Manifest::new(tree.entries)
                 .map_err(|e| Failure::new(codes::STORE_DAMAGED).because(format!("{cid}: {e}")))?;
             place_all(blocks, &manifest, &target)?;

@@ -11,10 +11,15 @@ use std::path::Path;
 pub(crate) fn id(format: FormatArgs) -> Result<u8, Failure> {
     let home = account::locate()?;
     let key = load(&home.identity_file())?.public();
-    let (owner, node) = (OwnerId::from(key).to_string(), NodeId::from(key).to_string());
+    let (owner, node) = (
+        OwnerId::from(key).to_string(),
+        NodeId::from(key).to_string(),
+    );
     if format.is_json() {
         let path = home.identity_file().display().to_string();
-        output::json(&json!({"schema": "mc.v1/identity", "owner": owner, "node": node, "file": path}));
+        output::json(
+            &json!({"schema": "mc.v1/identity", "owner": owner, "node": node, "file": path}),
+        );
     } else {
         output::line(&owner);
     }

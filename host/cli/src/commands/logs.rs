@@ -16,7 +16,9 @@ pub(crate) fn logs(args: &LogsArgs) -> Result<u8, Failure> {
     let account = Account::open()?;
     let (run, record) = account.find(&args.job)?;
     if record.state == RunState::Running {
-        let request = Request::Logs { follow: args.follow };
+        let request = Request::Logs {
+            follow: args.follow,
+        };
         match super::block_on(stream(&account.socket(&run.job), request))? {
             Ok(()) => return Ok(0),
             // It ended between the look and the question: its log is in the store now.
@@ -31,12 +33,21 @@ pub(crate) fn logs(args: &LogsArgs) -> Result<u8, Failure> {
 fn stored(account: &Account, record: &RunRecord) -> Result<u8, Failure> {
     if record.state == RunState::Lost {
         return Err(Failure::new(codes::RUN_NO_OUTPUT)
-            .because(format!("the process of {} vanished, and its log with it", record.job))
+            .because(format!(
+                "the process of {} vanished, and its log with it",
+                record.job
+            ))
             .next("run it again"));
     }
-    let Some(cid) = record.ending.as_ref().and_then(|ending| ending.log) else { return Ok(0) };
-    let bytes = account.blocks.read_file(cid, limits::LOG_BYTES_MAX * 2).map_err(|e| explain::export(&e))?;
-    let frames = logs::decode(&bytes).ok_or_else(|| Failure::new(codes::STORE_DAMAGED).because(cid.to_string()))?;
+    let Some(cid) = record.ending.as_ref().and_then(|ending| ending.log) else {
+        return Ok(0);
+    };
+    let bytes = account
+        .blocks
+        .read_file(cid, limits::LOG_BYTES_MAX * 2)
+        .map_err(|e| explain::export(&e))?;
+    let frames = logs::decode(&bytes)
+        .ok_or_else(|| Failure::new(codes::STORE_DAMAGED).because(cid.to_string()))?;
     let _ = frames.iter().all(|frame| print(frame) == Written::Whole);
     Ok(0)
 }
@@ -65,8 +76,14 @@ async fn stream(socket: &std::path::Path, request: Request) -> io::Result<()> {
 
 fn print(frame: &Frame) -> Written {
     match frame {
-        Frame::Output { stream: Stream::Stdout, bytes } => output::data(&clean(bytes)),
-        Frame::Output { stream: Stream::Stderr, bytes } => {
+        Frame::Output {
+            stream: Stream::Stdout,
+            bytes,
+        } => output::data(&clean(bytes)),
+        Frame::Output {
+            stream: Stream::Stderr,
+            bytes,
+        } => {
             output::say(&String::from_utf8_lossy(&clean(bytes)));
             Written::Whole
         }
@@ -83,5 +100,8 @@ fn clean(bytes: &[u8]) -> Vec<u8> {
         return bytes.to_vec();
     }
     let keep = |byte: u8| byte >= 0x20 && byte != 0x7f || b"\n\t".contains(&byte);
-    bytes.iter().map(|byte| if keep(*byte) { *byte } else { b'?' }).collect()
+    bytes
+        .iter()
+        .map(|byte| if keep(*byte) { *byte } else { b'?' })
+        .collect()
 }

@@ -36,7 +36,10 @@ const LIBRARY: &[(&str, &str)] = &[
 
 pub(crate) fn new(args: &NewArgs) -> Result<u8, Failure> {
     let folder = Path::new(&args.name);
-    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = folder
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     if !is_package_name(name) {
         return Err(Failure::new(codes::NEW_NAME).because(format!("`{}`", args.name)));
     }
@@ -49,22 +52,39 @@ pub(crate) fn new(args: &NewArgs) -> Result<u8, Failure> {
     for (path, text) in LIBRARY {
         write(&folder.join("mutual-guest").join(path), text)?;
     }
-    output::say(&format!("made {0}\nrun it: mc run -i {0}/README.md {0}\n", folder.display()));
+    output::say(&format!(
+        "made {0}\nrun it: mc run -i {0}/README.md {0}\n",
+        folder.display()
+    ));
     Ok(0)
 }
 
 /// Cargo's rule for a package name, ASCII only, and not a name that rustc keeps for itself.
 fn is_package_name(name: &str) -> bool {
     let mut characters = name.chars();
-    characters.next().is_some_and(|first| first.is_ascii_alphabetic())
+    characters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic())
         && characters.all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
-        && !["test", "core", "std", "alloc", "proc-macro", "proc_macro", "mutual-guest"].contains(&name)
+        && ![
+            "test",
+            "core",
+            "std",
+            "alloc",
+            "proc-macro",
+            "proc_macro",
+            "mutual-guest",
+        ]
+        .contains(&name)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    made.and_then(|()| std::fs::write(path, text))
-        .map_err(|e| Failure::new(codes::OUTPUT_PLACE).because(format!("{}: {e}", path.display())).exit(1))
+    made.and_then(|()| std::fs::write(path, text)).map_err(|e| {
+        Failure::new(codes::OUTPUT_PLACE)
+            .because(format!("{}: {e}", path.display()))
+            .exit(1)
+    })
 }
 
 #[cfg(test)]
@@ -89,7 +109,10 @@ mod tests {
         for folder in ["src", "macros/src"] {
             for entry in std::fs::read_dir(sdk.join(folder)).unwrap() {
                 let name = format!("{folder}/{}", entry.unwrap().file_name().display());
-                assert!(LIBRARY.iter().any(|(path, _)| *path == name), "{name} is missing in LIBRARY");
+                assert!(
+                    LIBRARY.iter().any(|(path, _)| *path == name),
+                    "{name} is missing in LIBRARY"
+                );
             }
         }
     }

@@ -16,19 +16,31 @@ pub(crate) fn ps(args: &PsArgs) -> Result<u8, Failure> {
     records.retain(|(_, record)| args.all || record.state == RunState::Running);
     match args.format.format() {
         Format::Json => {
-            let runs: Vec<_> = records.iter().map(|(_, record)| show::run(record)).collect();
+            let runs: Vec<_> = records
+                .iter()
+                .map(|(_, record)| show::run(record))
+                .collect();
             output::json(&json!({"schema": "mc.v1/runs", "runs": runs}));
         }
         Format::Jsonl => {
-            let _ = records.iter().all(|(_, record)| output::json(&show::run(record)) == Written::Whole);
+            let _ = records
+                .iter()
+                .all(|(_, record)| output::json(&show::run(record)) == Written::Whole);
         }
         Format::Id => {
-            let _ = records.iter().all(|(_, record)| output::line(&record.job) == Written::Whole);
+            let _ = records
+                .iter()
+                .all(|(_, record)| output::line(&record.job) == Written::Whole);
         }
         Format::Auto | Format::Table => {
             let now_ms = SystemClock.wall_ms();
-            let rows: Vec<_> = records.iter().map(|(_, record)| show::row(record, now_ms)).collect();
-            output::data(output::table(&["RUN", "STATE", "STARTED", "TIME", "COMMAND"], &rows).as_bytes());
+            let rows: Vec<_> = records
+                .iter()
+                .map(|(_, record)| show::row(record, now_ms))
+                .collect();
+            output::data(
+                output::table(&["RUN", "STATE", "STARTED", "TIME", "COMMAND"], &rows).as_bytes(),
+            );
             if records.is_empty() && hidden > 0 {
                 output::say(&format!("nothing is running; {hidden} ended: mc ps -a\n"));
             }

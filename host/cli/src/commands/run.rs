@@ -16,8 +16,8 @@ use mutual_engine::{ProgramError, inspect};
 use mutual_node::attached::{self, Attached, RunCommand, RunEnd, RunEvent, Source};
 use mutual_node::clock::SystemClock;
 use mutual_node::prepare::{self, Prepared, RunKeys, RunRequest};
-use mutual_protocol::spec::{ProgramKind, ProgramRef, Stdin};
 use mutual_protocol::codes;
+use mutual_protocol::spec::{ProgramKind, ProgramRef, Stdin};
 use mutual_runner::{CompileCache, Spawner};
 use plan::Plan;
 use std::path::Path;
@@ -43,23 +43,41 @@ fn run_here(args: &RunArgs, background: &mut Option<detach::Background>) -> Resu
     let plan = Plan::new(args)?;
     let spawner = Spawner::new("mc").map_err(|e| Failure::new(codes::RUN_SANDBOX).caused_by(&e))?;
     // The sandbox process starts up while this one reads, hashes and signs.
-    let spare = if args.dry_run || plan.program.is_dir() { None } else { spawner.spare().ok() };
-    let talk = if args.format.is_json() || args.background { Talk::Quiet } else { Talk::Normal };
+    let spare = if args.dry_run || plan.program.is_dir() {
+        None
+    } else {
+        spawner.spare().ok()
+    };
+    let talk = if args.format.is_json() || args.background {
+        Talk::Quiet
+    } else {
+        Talk::Normal
+    };
     let program = program::load(&plan.program, talk)?;
     let kind = kind_of(&program, &plan.program)?;
     let program_ref = prepare::program_ref(&program.bytes, kind);
     let account = Account::open()?;
     let guard = account.blocks.guard().map_err(|e| explain::file(&e))?;
     let owner = super::id::load(&account.home.identity_file())?;
-    let witness = attached::witness_key().map_err(|e| Failure::new(codes::STORE_IO).caused_by(&e))?;
+    let witness =
+        attached::witness_key().map_err(|e| Failure::new(codes::STORE_IO).caused_by(&e))?;
     let cache = open_cache(&account);
     // What is in the cache was looked at when it was compiled.
-    if !cache.as_ref().is_some_and(|cache| attached::is_compiled(cache, program_ref)) {
-        inspect(&program.bytes).and_then(|info| info.check()).map_err(|e| super::check::explain(&e))?;
+    if !cache
+        .as_ref()
+        .is_some_and(|cache| attached::is_compiled(cache, program_ref))
+    {
+        inspect(&program.bytes)
+            .and_then(|info| info.check())
+            .map_err(|e| super::check::explain(&e))?;
     }
     let request = request(args, &plan, &account, (program_ref, program))?;
-    let keys = RunKeys { owner: &owner, witness: witness.public() };
-    let prepared = prepare::prepare(&account.blocks, &SystemClock, keys, request).map_err(|e| explain::prepare(&e))?;
+    let keys = RunKeys {
+        owner: &owner,
+        witness: witness.public(),
+    };
+    let prepared = prepare::prepare(&account.blocks, &SystemClock, keys, request)
+        .map_err(|e| explain::prepare(&e))?;
     if args.dry_run {
         return dry_run(args, &prepared);
     }
@@ -87,7 +105,8 @@ fn run_here(args: &RunArgs, background: &mut Option<detach::Background>) -> Resu
 
 /// Magic number, layer and version; the rest of the binary is looked at when it was never compiled here.
 fn kind_of(program: &Program, path: &Path) -> Result<ProgramKind, Failure> {
-    let refused = || super::check::explain(&ProgramError::NotWasm).because(path.display().to_string());
+    let refused =
+        || super::check::explain(&ProgramError::NotWasm).because(path.display().to_string());
     ProgramKind::of(&program.bytes).ok_or_else(refused)
 }
 
@@ -108,7 +127,10 @@ fn request(
     account: &Account,
     (program_ref, program): (ProgramRef, Program),
 ) -> Result<RunRequest, Failure> {
-    let takes_stdin = plan.inputs.iter().any(|input| input.source == crate::paths::Source::Stdin);
+    let takes_stdin = plan
+        .inputs
+        .iter()
+        .any(|input| input.source == crate::paths::Source::Stdin);
     let empty = args.files.stdin.is_none() && (takes_stdin || args.background);
     Ok(RunRequest {
         program: program_ref,
@@ -127,12 +149,18 @@ fn request(
 }
 
 fn words(args: &RunArgs) -> Vec<String> {
-    args.program.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+    args.program
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect()
 }
 
 fn dry_run(args: &RunArgs, prepared: &Prepared) -> Result<u8, Failure> {
     let spec = prepared.spec.value();
-    let (files, bytes) = (prepared.manifest.files().count(), prepared.manifest.total_bytes());
+    let (files, bytes) = (
+        prepared.manifest.files().count(),
+        prepared.manifest.total_bytes(),
+    );
     if args.format.is_json() {
         output::json(&serde_json::json!({
             "schema": "mc.v1/dry-run", "program": spec.program.cid.to_string(), "place": "this machine",
@@ -140,9 +168,14 @@ fn dry_run(args: &RunArgs, prepared: &Prepared) -> Result<u8, Failure> {
             "memory_bytes_max": spec.limits.memory_bytes_max, "disk_bytes_max": spec.limits.disk_bytes_max,
         }));
     } else {
-        let (size, memory) = (bytesize::ByteSize(bytes), bytesize::ByteSize(spec.limits.memory_bytes_max));
+        let (size, memory) = (
+            bytesize::ByteSize(bytes),
+            bytesize::ByteSize(spec.limits.memory_bytes_max),
+        );
         output::line(&format!("would run {} on this machine", spec.program.cid));
-        output::line(&format!("  {files} input files, {size}; at most {memory} of memory"));
+        output::line(&format!(
+            "  {files} input files, {size}; at most {memory} of memory"
+        ));
     }
     Ok(0)
 }
@@ -154,7 +187,9 @@ fn drive(
     prepared: Prepared,
     background: &mut Option<detach::Background>,
 ) -> Result<(RunEnd, Shown), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|e| Failure::new(codes::RUN_SANDBOX).caused_by(&e))?;
     let (events, events_rx) = mpsc::channel::<RunEvent>(QUEUE);
     let (commands, commands_rx) = mpsc::channel::<RunCommand>(QUEUE);
@@ -181,14 +216,22 @@ fn drive(
     });
     // A thread that waits for a terminal's next line would hold up the end for ever.
     runtime.shutdown_background();
-    let shown = console.join().map_err(|_| Failure::new(codes::RUN_SANDBOX).because("the console thread failed"))?;
+    let shown = console
+        .join()
+        .map_err(|_| Failure::new(codes::RUN_SANDBOX).because("the console thread failed"))?;
     Ok((ended.map_err(|e| explain::run(&e))?, shown))
 }
 
 fn open_stdin(args: &RunArgs) -> Result<Source, Failure> {
-    let Some(path) = &args.files.stdin else { return Ok(Source::new(tokio::io::stdin())) };
+    let Some(path) = &args.files.stdin else {
+        return Ok(Source::new(tokio::io::stdin()));
+    };
     let unreadable = |e: std::io::Error| {
-        let code = if e.kind() == std::io::ErrorKind::NotFound { codes::INPUT_NOT_FOUND } else { codes::INPUT_UNREADABLE };
+        let code = if e.kind() == std::io::ErrorKind::NotFound {
+            codes::INPUT_NOT_FOUND
+        } else {
+            codes::INPUT_UNREADABLE
+        };
         Failure::new(code).because(format!("{}: {e}", path.display()))
     };
     if std::fs::metadata(path).map_err(unreadable)?.is_dir() {
@@ -201,8 +244,10 @@ fn open_stdin(args: &RunArgs) -> Result<Source, Failure> {
 /// The first Ctrl-C asks, the second kills; a TERM is a stop like `mc stop`.
 async fn signals(commands: mpsc::Sender<RunCommand>) -> std::convert::Infallible {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
         // Without handlers the signals keep their ordinary meaning, and the sandbox process dies with this one.
         return std::future::pending().await;
     };
@@ -220,13 +265,26 @@ async fn signals(commands: mpsc::Sender<RunCommand>) -> std::convert::Infallible
     }
 }
 
-fn conclude(args: &RunArgs, end: &RunEnd, shown: &Shown, placed: &mutual_node::outputs::Placed) -> u8 {
+fn conclude(
+    args: &RunArgs,
+    end: &RunEnd,
+    shown: &Shown,
+    placed: &mutual_node::outputs::Placed,
+) -> u8 {
     let failure = finish::failure(end);
     let missing = placed.missing.first().map(|path| {
-        Failure::new(codes::RUN_NO_OUTPUT).because(format!("the program did not write {path}")).next("check the path").exit(125)
+        Failure::new(codes::RUN_NO_OUTPUT)
+            .because(format!("the program did not write {path}"))
+            .next("check the path")
+            .exit(125)
     });
     if args.format.is_json() {
-        output::json(&finish::document(end, shown, placed, failure.as_ref().or(missing.as_ref())));
+        output::json(&finish::document(
+            end,
+            shown,
+            placed,
+            failure.as_ref().or(missing.as_ref()),
+        ));
     } else {
         finish::warn(args, end, placed);
     }
@@ -247,4 +305,3 @@ fn conclude(args: &RunArgs, end: &RunEnd, shown: &Shown, placed: &mutual_node::o
         None => end.outcome.exit_code(),
     }
 }
-

@@ -20,16 +20,23 @@ pub(crate) fn stop(args: &StopArgs) -> Result<u8, Failure> {
     let account = Account::open()?;
     let (run, record) = account.find(&args.job)?;
     if record.state != RunState::Running {
-        return Err(Failure::new(codes::RUN_ENDED).because(format!("{} {}", run.job.short(), show::state(&record))));
+        return Err(Failure::new(codes::RUN_ENDED).because(format!(
+            "{} {}",
+            run.job.short(),
+            show::state(&record)
+        )));
     }
     let request = Request::Stop { now: args.now };
     let stopped = super::block_on(async {
-        let (_, mut connection) = tokio::time::timeout(ANSWER_MAX, control::ask(&account.socket(&run.job), request))
-            .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let (_, mut connection) =
+            tokio::time::timeout(ANSWER_MAX, control::ask(&account.socket(&run.job), request))
+                .await
+                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         until_end(&mut connection).await
     })?;
-    stopped.map_err(|e| Failure::new(codes::RUN_UNREACHABLE).because(format!("{}: {e}", run.job.short())))?;
+    stopped.map_err(|e| {
+        Failure::new(codes::RUN_UNREACHABLE).because(format!("{}: {e}", run.job.short()))
+    })?;
     output::say(&format!("stopped {}\n", run.job.short()));
     Ok(0)
 }

@@ -9,7 +9,9 @@ pub(crate) fn version(format: FormatArgs) -> Result<u8, Failure> {
     let (version, engine) = (env!("CARGO_PKG_VERSION"), mutual_engine::build().engine);
     if format.is_json() {
         let target = std::env::consts::ARCH;
-        output::json(&json!({"schema": "mc.v1/version", "version": version, "engine": engine, "arch": target}));
+        output::json(
+            &json!({"schema": "mc.v1/version", "version": version, "engine": engine, "arch": target}),
+        );
     } else {
         output::line(&format!("mc {version} ({engine})"));
     }

@@ -42,7 +42,11 @@ impl Mc {
     /// `mc` with these arguments, in the working folder.
     pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mc"));
-        command.args(args).current_dir(self.work()).env("MC_HOME", self.home()).env_remove("MC_LOG");
+        command
+            .args(args)
+            .current_dir(self.work())
+            .env("MC_HOME", self.home())
+            .env_remove("MC_LOG");
         command.stdin(Stdio::null());
         command
     }
@@ -52,9 +56,18 @@ impl Mc {
     }
 
     /// With `input` on standard input.
-    pub(crate) fn pipe<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>, input: &[u8]) -> Ran {
+    pub(crate) fn pipe<A: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+        input: &[u8],
+    ) -> Ran {
         let mut command = self.command(args);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let input = input.to_vec();
         let writer = std::thread::spawn(move || {
@@ -67,7 +80,11 @@ impl Mc {
 
     /// Starts without waiting; stdout and stderr are pipes.
     pub(crate) fn spawn<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Child {
-        self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        self.command(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// Files below the home, except the identity and compiled programs: what a run leaves behind.
@@ -81,7 +98,11 @@ impl Mc {
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if path.is_dir() { walk(&path, found) } else { found.push(path) }
+        if path.is_dir() {
+            walk(&path, found)
+        } else {
+            found.push(path)
+        }
     }
 }
 
@@ -96,7 +117,11 @@ pub(crate) struct Ran {
 impl Ran {
     pub(crate) fn new(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
     }
 
     /// Ended with 0 and said nothing on stderr.
@@ -110,7 +135,10 @@ impl Ran {
     #[track_caller]
     pub(crate) fn fails(self, code: i32, error: &str) -> Self {
         assert_eq!(self.code, Some(code), "{self:#?}");
-        assert!(self.stderr.contains(&format!("error[{error}]: ")), "{self:#?}");
+        assert!(
+            self.stderr.contains(&format!("error[{error}]: ")),
+            "{self:#?}"
+        );
         assert!(self.stderr.contains("\n  help:  "), "{self:#?}");
         self
     }

@@ -1,7 +1,7 @@
 //! One attempt at the job under one lease: prepare, run, collect. Each step tells the loop when it is done.
 
-use super::stdin::{self, Source};
 use super::sandbox::{self, Root};
+use super::stdin::{self, Source};
 use super::{Phase, Shared, progress};
 use crate::outputs::Collected;
 use crate::tasks::TaskGroup;
@@ -41,7 +41,12 @@ pub(super) struct Attempt {
 
 impl Attempt {
     /// Starts to prepare: compiling and staging go on side by side.
-    pub(super) fn start(token: FencingToken, shared: &Arc<Shared>, tasks: &TaskGroup, done: &mpsc::Sender<Done>) -> Self {
+    pub(super) fn start(
+        token: FencingToken,
+        shared: &Arc<Shared>,
+        tasks: &TaskGroup,
+        done: &mpsc::Sender<Done>,
+    ) -> Self {
         let (staged, root) = oneshot::channel();
         let stager = shared.clone();
         tasks.spawn_blocking(move || {
@@ -54,7 +59,9 @@ impl Attempt {
                 let _loop_is_gone = done.try_send(Done::Compiling);
             };
             let code = sandbox::code(&compiler, compiling).await;
-            let vanished = || Outcome::RunnerFailed { detail: "staging ended without a word".to_owned() };
+            let vanished = || Outcome::RunnerFailed {
+                detail: "staging ended without a word".to_owned(),
+            };
             let root = root.await.unwrap_or_else(|_| Err(vanished()));
             let ready = code.and_then(|code| root.map(|root| (code, root)));
             let _loop_is_gone = done.send(Done::Ready(ready)).await;
@@ -89,7 +96,10 @@ impl Attempt {
         self.root = Some(root);
         tasks.spawn("sandbox", running.driver.run());
         if let Some(source) = input {
-            tasks.spawn("stdin", stdin::pump(source, running.control.clone(), self.wanted.clone()));
+            tasks.spawn(
+                "stdin",
+                stdin::pump(source, running.control.clone(), self.wanted.clone()),
+            );
         }
         self.control = Some(running.control);
         self.events = Some(running.events);
@@ -123,9 +133,16 @@ impl Attempt {
     }
 
     /// Takes the outputs on another thread.
-    pub(super) fn collect(&mut self, shared: &Arc<Shared>, tasks: &TaskGroup, done: mpsc::Sender<Done>) {
+    pub(super) fn collect(
+        &mut self,
+        shared: &Arc<Shared>,
+        tasks: &TaskGroup,
+        done: mpsc::Sender<Done>,
+    ) {
         self.phase = Phase::Collecting;
-        let Some(path) = self.root.as_ref().map(Root::path) else { return };
+        let Some(path) = self.root.as_ref().map(Root::path) else {
+            return;
+        };
         let shared = shared.clone();
         tasks.spawn_blocking(move || {
             let collected = sandbox::collect(&shared, &path);

@@ -64,7 +64,9 @@ struct Inbox {
 
 impl std::fmt::Debug for Inbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inbox").field("socket", &self.socket).finish_non_exhaustive()
+        f.debug_struct("Inbox")
+            .field("socket", &self.socket)
+            .finish_non_exhaustive()
     }
 }
 
@@ -117,7 +119,14 @@ impl Loop {
             roles,
             attempt: None,
             screen: Screen::new(events),
-            inbox: Inbox { commands, asked, done, done_tx, asked_tx, socket },
+            inbox: Inbox {
+                commands,
+                asked,
+                done,
+                done_tx,
+                asked_tx,
+                socket,
+            },
             record,
             stdin: Some(stdin),
             stop: None,
@@ -131,7 +140,11 @@ impl Loop {
     pub(super) fn register(&mut self, registered: impl FnOnce(&JobId)) -> Result<(), RunError> {
         match control::listen(&self.inbox.socket) {
             Ok(listener) => {
-                let serve = server::serve(listener, self.inbox.asked_tx.clone(), self.connections.clone());
+                let serve = server::serve(
+                    listener,
+                    self.inbox.asked_tx.clone(),
+                    self.connections.clone(),
+                );
                 self.tasks.spawn("control socket", serve);
             }
             // Other terminals cannot reach this run then; the run itself needs nobody.
@@ -162,7 +175,10 @@ impl Loop {
     async fn next_event(&mut self) -> Event {
         let now = SystemClock.boot();
         let timer = self.roles.timer().map(|at| Instant::now() + at.since(now));
-        let is_running = self.attempt.as_ref().is_some_and(|attempt| attempt.phase == Phase::Running);
+        let is_running = self
+            .attempt
+            .as_ref()
+            .is_some_and(|attempt| attempt.phase == Phase::Running);
         let room = self.screen.has_room();
         let attempt = &mut self.attempt;
         let runner = async {
@@ -209,7 +225,10 @@ impl Loop {
                 self.enter(Phase::Staging);
             }
             Fact::Lost(token) => {
-                let held = self.attempt.as_mut().filter(|attempt| attempt.token == token);
+                let held = self
+                    .attempt
+                    .as_mut()
+                    .filter(|attempt| attempt.token == token);
                 if let Some(attempt) = held {
                     attempt.stop(Outcome::Cancelled, Duration::ZERO);
                 }
@@ -226,7 +245,9 @@ impl Loop {
             Done::Compiling => self.enter(Phase::Compiling),
             Done::Ready(Err(outcome)) => return self.attempt_ended(outcome, None),
             Done::Ready(Ok(ready)) => {
-                let Some(attempt) = &mut self.attempt else { return Ok(()) };
+                let Some(attempt) = &mut self.attempt else {
+                    return Ok(());
+                };
                 if let Some(outcome) = attempt.stopped.take() {
                     return self.attempt_ended(outcome, None);
                 }
@@ -267,7 +288,9 @@ impl Loop {
 
     fn runner_ended(&mut self, report: Report) -> Result<(), RunError> {
         self.look_at_progress();
-        let Some(attempt) = &mut self.attempt else { return Ok(()) };
+        let Some(attempt) = &mut self.attempt else {
+            return Ok(());
+        };
         attempt.silence();
         let (outcome, message) = (report.outcome.clone(), report.message.clone());
         attempt.report = Some(report);
@@ -281,7 +304,10 @@ impl Loop {
 
     /// The guest came to its own end and its outputs are taken.
     fn report_ended(&mut self) -> Result<(), RunError> {
-        let report = self.attempt.as_ref().and_then(|attempt| attempt.report.as_ref());
+        let report = self
+            .attempt
+            .as_ref()
+            .and_then(|attempt| attempt.report.as_ref());
         match report.map(|report| (report.outcome.clone(), report.message.clone())) {
             Some((outcome, message)) => self.attempt_ended(outcome, message),
             None => Ok(()),
@@ -290,7 +316,9 @@ impl Loop {
 
     /// The attempt is over: its ending goes to the holder, who brings it to a decision.
     fn attempt_ended(&mut self, outcome: Outcome, message: Option<String>) -> Result<(), RunError> {
-        let Some(attempt) = &mut self.attempt else { return Ok(()) };
+        let Some(attempt) = &mut self.attempt else {
+            return Ok(());
+        };
         attempt.silence();
         attempt.clear(&self.tasks);
         let collected = attempt.collected.take();
@@ -300,11 +328,23 @@ impl Loop {
             outcome: &outcome,
             report: attempt.report.as_ref(),
             manifest: collected.as_ref().map(|collected| collected.cid),
-            input_bytes: prepared.manifest.total_bytes().saturating_add(prepared.spec.value().program.size),
-            output_bytes: self.screen.written().saturating_add(collected.as_ref().map_or(0, |c| c.manifest.total_bytes())),
+            input_bytes: prepared
+                .manifest
+                .total_bytes()
+                .saturating_add(prepared.spec.value().program.size),
+            output_bytes: self
+                .screen
+                .written()
+                .saturating_add(collected.as_ref().map_or(0, |c| c.manifest.total_bytes())),
         };
-        let receipt = self.record.receipt(&prepared.spec, self.roles.host(), &facts);
-        self.ended = Some(Ended { outcome: outcome.clone(), message, collected });
+        let receipt = self
+            .record
+            .receipt(&prepared.spec, self.roles.host(), &facts);
+        self.ended = Some(Ended {
+            outcome: outcome.clone(),
+            message,
+            collected,
+        });
         self.enter(Phase::Deciding);
         self.roles.finish(SystemClock.boot(), receipt)
     }
@@ -321,7 +361,11 @@ impl Loop {
         let stop = self.stop.get_or_insert(Stop { interrupted });
         stop.interrupted |= interrupted;
         let grace = if now { Duration::ZERO } else { STOP_GRACE };
-        match self.attempt.as_mut().map(|attempt| (attempt.phase, attempt)) {
+        match self
+            .attempt
+            .as_mut()
+            .map(|attempt| (attempt.phase, attempt))
+        {
             Some((Phase::Staging | Phase::Compiling | Phase::Claiming, _)) | None => {
                 // Nothing runs yet; what is being prepared is dropped with its tasks.
                 self.attempt_ended(Outcome::Cancelled, None)
@@ -338,10 +382,17 @@ impl Loop {
     fn handle_asked(&mut self, asked: Asked) -> Result<(), RunError> {
         let (log, follow) = match asked.request {
             Request::Status => (Vec::new(), None),
-            Request::Logs { follow } => (self.screen.encoded_frames(), follow.then(|| self.screen.follow())),
+            Request::Logs { follow } => (
+                self.screen.encoded_frames(),
+                follow.then(|| self.screen.follow()),
+            ),
             Request::Stop { .. } => (Vec::new(), Some(self.screen.follow())),
         };
-        let _asker_left = asked.reply.send(Reply { status: self.status(), log, follow });
+        let _asker_left = asked.reply.send(Reply {
+            status: self.status(),
+            log,
+            follow,
+        });
         match asked.request {
             Request::Stop { now } => self.stop_run(now, false),
             _ => Ok(()),
@@ -350,14 +401,29 @@ impl Loop {
 
     fn status(&self) -> Status {
         let (epoch, renewals) = self.roles.standing();
-        let phase = self.attempt.as_ref().map_or(Phase::Claiming, |attempt| attempt.phase);
-        let progress = self.screen.progress().map(|p: &Progress| (p.done, p.total, p.text.clone()));
-        Status { phase: phase.name().to_owned(), epoch, renewals, progress }
+        let phase = self
+            .attempt
+            .as_ref()
+            .map_or(Phase::Claiming, |attempt| attempt.phase);
+        let progress = self
+            .screen
+            .progress()
+            .map(|p: &Progress| (p.done, p.total, p.text.clone()));
+        Status {
+            phase: phase.name().to_owned(),
+            epoch,
+            renewals,
+            progress,
+        }
     }
 
     fn look_at_progress(&mut self) {
         self.next_progress = Instant::now() + PROGRESS_EVERY;
-        let told = self.attempt.as_mut().and_then(|attempt| attempt.watch.as_mut()).and_then(|watch| watch.look());
+        let told = self
+            .attempt
+            .as_mut()
+            .and_then(|attempt| attempt.watch.as_mut())
+            .and_then(|watch| watch.look());
         if let Some(progress) = told {
             self.screen.told(progress);
         }
@@ -374,12 +440,24 @@ impl Loop {
     pub(super) async fn conclude(&mut self) -> Result<RunEnd, RunError> {
         self.screen.drain().await;
         let (Some(decision), Some(ended)) = (self.decision.take(), self.ended.take()) else {
-            return Err(RunError::Protocol { detail: "a decision without an attempt".to_owned() });
+            return Err(RunError::Protocol {
+                detail: "a decision without an attempt".to_owned(),
+            });
         };
-        let Decision { lease, result, receipt } = &decision;
+        let Decision {
+            lease,
+            result,
+            receipt,
+        } = &decision;
         let (log, prepared) = (self.screen.log(), &self.shared.prepared);
         let decided = (lease, result, receipt);
-        let record = self.record.finish(&self.shared.blocks, &ended.outcome, log, &prepared.spec, decided)?;
+        let record = self.record.finish(
+            &self.shared.blocks,
+            &ended.outcome,
+            log,
+            &prepared.spec,
+            decided,
+        )?;
         let (manifest, skipped) = ended.collected.map(|c| (c.manifest, c.skipped)).unzip();
         Ok(RunEnd {
             record,

@@ -45,7 +45,8 @@ impl Watch {
         let file = rustix::fs::open(&self.path, flags, Mode::empty()).ok()?;
         let mut file = std::fs::File::from(file);
         let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
-        file.seek(SeekFrom::Start(metadata.len().saturating_sub(TAIL_BYTES))).ok()?;
+        file.seek(SeekFrom::Start(metadata.len().saturating_sub(TAIL_BYTES)))
+            .ok()?;
         let mut tail = Vec::new();
         file.take(TAIL_BYTES).read_to_end(&mut tail).ok()?;
         parse(&String::from_utf8_lossy(&tail))
@@ -75,7 +76,13 @@ mod tests {
         assert_eq!(told("1/10 a\n2/10 b\n"), Some((2, 10, "b".into())));
         assert_eq!(told("1/10 a\n2/1"), Some((1, 10, "a".into())));
         assert_eq!(told("3/4\n"), Some((3, 4, String::new())));
-        for nothing in ["", "1/10 a", "nonsense\n", "-1/2 x\n", "1/99999999999999999999 x\n"] {
+        for nothing in [
+            "",
+            "1/10 a",
+            "nonsense\n",
+            "-1/2 x\n",
+            "1/99999999999999999999 x\n",
+        ] {
             assert_eq!(told(nothing), None, "{nothing:?}");
         }
     }

@@ -3,14 +3,18 @@
 
 use super::RunError;
 use crate::clock::{Clock as _, SystemClock, random};
-use crate::draft::{Answer, BootNanos, Holder, HolderEffects, HolderFact, Incoming, Outgoing, Reply, Request, Witness};
+use crate::draft::{
+    Answer, BootNanos, Holder, HolderEffects, HolderFact, Incoming, Outgoing, Reply, Request,
+    Witness,
+};
 use mutual_protocol::ids::Nonce;
 use mutual_protocol::lease::{Cancel, LeaseCert, ResultCert, Value};
 use mutual_protocol::receipt::{AttemptRecord, Receipt};
 use mutual_protocol::sign::{Ed25519, Message};
 use mutual_protocol::spec::JobSpec;
 use mutual_protocol::{
-    Epoch, FencingToken, NodeId, RegisterId, ReplicaIndex, ShardIndex, ShardRange, Signed, SigningKey, Slot, Verified,
+    Epoch, FencingToken, NodeId, RegisterId, ReplicaIndex, ShardIndex, ShardRange, Signed,
+    SigningKey, Slot, Verified,
 };
 use std::collections::VecDeque;
 
@@ -47,7 +51,11 @@ pub(super) struct Roles {
 
 impl Roles {
     /// Roles for a job of one shard. `owner` signs as owner and as host.
-    pub(super) fn new(spec: &Verified<JobSpec>, owner: SigningKey, witness_key: SigningKey) -> Self {
+    pub(super) fn new(
+        spec: &Verified<JobSpec>,
+        owner: SigningKey,
+        witness_key: SigningKey,
+    ) -> Self {
         let register = RegisterId {
             job: spec.job(),
             generation: spec.value().generation,
@@ -98,11 +106,21 @@ impl Roles {
         };
         let attempt = self.owner.sign(record).signed().clone();
         let value = match receipt.value().manifest {
-            Some(manifest) if outcome.is_finished() => Value::Ok { manifest, receipt: receipt.digest(), attempt },
-            _ if outcome.blame() == mutual_protocol::outcome::Blame::Guest => Value::Failed { attempts: vec![attempt] },
+            Some(manifest) if outcome.is_finished() => Value::Ok {
+                manifest,
+                receipt: receipt.digest(),
+                attempt,
+            },
+            _ if outcome.blame() == mutual_protocol::outcome::Blame::Guest => Value::Failed {
+                attempts: vec![attempt],
+            },
             _ => {
-                let order = self.owner.sign(Cancel { register: token.register });
-                Value::Cancelled { order: order.signed().clone() }
+                let order = self.owner.sign(Cancel {
+                    register: token.register,
+                });
+                Value::Cancelled {
+                    order: order.signed().clone(),
+                }
             }
         };
         self.receipt = Some(receipt);
@@ -116,7 +134,10 @@ impl Roles {
 
     /// Epoch of the lease and renewals so far.
     pub(super) fn standing(&self) -> (Option<u32>, u32) {
-        (self.lease.as_ref().map(|_| self.holder.token().epoch.0), self.holder.renewals())
+        (
+            self.lease.as_ref().map(|_| self.holder.token().epoch.0),
+            self.holder.renewals(),
+        )
     }
 
     pub(super) fn host(&self) -> NodeId {
@@ -133,7 +154,9 @@ impl Roles {
             effects.facts.into_iter().for_each(|fact| self.note(fact));
             for outgoing in effects.send {
                 let request = self.carry(outgoing)?;
-                let answer = self.witness.step(now, SystemClock.wall_ms(), &Ed25519, request);
+                let answer = self
+                    .witness
+                    .step(now, SystemClock.wall_ms(), &Ed25519, request);
                 if let Some(incoming) = self.carry_back(answer)? {
                     queue.push_back(self.holder.handle(now, &Ed25519, incoming));
                 }
@@ -152,7 +175,11 @@ impl Roles {
             HolderFact::Decided(result) => {
                 let (lease, receipt) = (self.lease.clone(), self.receipt.clone());
                 if let Some((lease, receipt)) = lease.zip(receipt) {
-                    self.facts.push_back(Fact::Decided(Box::new(Decision { lease, result: *result, receipt })));
+                    self.facts.push_back(Fact::Decided(Box::new(Decision {
+                        lease,
+                        result: *result,
+                        receipt,
+                    })));
                 }
             }
             // The one witness is this process: a pause ends with the renewal that the same tick sends.
@@ -180,7 +207,9 @@ impl Roles {
             return Err(disagree(rule));
         }
         let key = &self.witness_key;
-        let Some((_, reply)) = answer.reply else { return Ok(None) };
+        let Some((_, reply)) = answer.reply else {
+            return Ok(None);
+        };
         Ok(Some(match reply {
             Reply::Promise(body) => Incoming::Promise(Box::new(wire(key, *body)?)),
             Reply::RenewAck(body) => Incoming::RenewAck(wire(key, body)?),
@@ -196,9 +225,13 @@ impl Roles {
 fn wire<T: Message>(key: &SigningKey, body: T) -> Result<Verified<T>, RunError> {
     let bytes = key.sign(body).signed().encode();
     let received = Signed::<T>::decode(&bytes).map_err(|e| disagree(&e.to_string()))?;
-    received.verify(&Ed25519).map_err(|e| disagree(&e.to_string()))
+    received
+        .verify(&Ed25519)
+        .map_err(|e| disagree(&e.to_string()))
 }
 
 fn disagree(detail: &str) -> RunError {
-    RunError::Protocol { detail: detail.to_owned() }
+    RunError::Protocol {
+        detail: detail.to_owned(),
+    }
 }

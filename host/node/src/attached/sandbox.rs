@@ -3,12 +3,12 @@
 use super::Shared;
 use crate::outputs::{self, CollectError, Collected};
 use mutual_protocol::codes::{self, Code};
-use mutual_protocol::{FencingToken, Verified};
 use mutual_protocol::outcome::Outcome;
 use mutual_protocol::spec::{JobSpec, Stdin};
+use mutual_protocol::{FencingToken, Verified};
 use mutual_runner::{
-    Access, CompileLimits, CompileRequest, CompiledProgram, DiskUse, Job, Metering, Preopen, ProgramKey, Running,
-    SealedFile, StdinMode, compile,
+    Access, CompileLimits, CompileRequest, CompiledProgram, DiskUse, Job, Metering, Preopen,
+    ProgramKey, Running, SealedFile, StdinMode, compile,
 };
 use mutual_store::{CollectTreeError, Fault, FileError, MaterialiseError, Staging};
 use std::error::Error;
@@ -53,31 +53,62 @@ pub(super) fn stage(shared: &Shared) -> Result<Root, Outcome> {
             None => writable.extend(shared.prepared.root_entries()),
         }
     }
-    let made = ["out", "tmp", ".mc"].iter().try_for_each(|name| std::fs::create_dir_all(root.join(name)));
-    made.map_err(|e| host_failed(&FileError { path: root.clone(), source: e }))?;
-    shared.blocks.materialise(&shared.prepared.manifest, &root, &writable).map_err(|e| match e {
-        MaterialiseError::File(e) => host_failed(&e),
-        e => failed(codes::STORE_DAMAGED, &e),
+    let made = ["out", "tmp", ".mc"]
+        .iter()
+        .try_for_each(|name| std::fs::create_dir_all(root.join(name)));
+    made.map_err(|e| {
+        host_failed(&FileError {
+            path: root.clone(),
+            source: e,
+        })
     })?;
+    shared
+        .blocks
+        .materialise(&shared.prepared.manifest, &root, &writable)
+        .map_err(|e| match e {
+            MaterialiseError::File(e) => host_failed(&e),
+            e => failed(codes::STORE_DAMAGED, &e),
+        })?;
     let progress = root.join(".mc/progress");
-    std::fs::File::create(&progress).map_err(|e| host_failed(&FileError { path: progress, source: e }))?;
-    let no_limit = DiskUse { bytes: u64::MAX, files: u64::MAX };
+    std::fs::File::create(&progress).map_err(|e| {
+        host_failed(&FileError {
+            path: progress,
+            source: e,
+        })
+    })?;
+    let no_limit = DiskUse {
+        bytes: u64::MAX,
+        files: u64::MAX,
+    };
     let staged = DiskUse::of(&[root], &no_limit);
     Ok(Root { staging, staged })
 }
 
 /// The program's compiled code: from the cache, or from a compiler child.
-pub(super) async fn code(shared: &Shared, compiling: impl FnOnce()) -> Result<CompiledProgram, Outcome> {
+pub(super) async fn code(
+    shared: &Shared,
+    compiling: impl FnOnce(),
+) -> Result<CompiledProgram, Outcome> {
     let spec = shared.prepared.spec.value();
     let metering = Metering::of(&spec.limits);
-    let key = ProgramKey { program: spec.program.cid, kind: spec.program.kind, metering };
+    let key = ProgramKey {
+        program: spec.program.cid,
+        kind: spec.program.kind,
+        metering,
+    };
     if let Some(code) = shared.cache.as_ref().and_then(|cache| cache.find(&key)) {
         return Ok(code);
     }
     compiling();
-    let program = SealedFile::from_bytes(&shared.prepared.program)
-        .map_err(|e| Outcome::RunnerFailed { detail: e.to_string() })?;
-    let request = CompileRequest { program, metering, limits: CompileLimits::default() };
+    let program =
+        SealedFile::from_bytes(&shared.prepared.program).map_err(|e| Outcome::RunnerFailed {
+            detail: e.to_string(),
+        })?;
+    let request = CompileRequest {
+        program,
+        metering,
+        limits: CompileLimits::default(),
+    };
     let code = compile(&shared.spawner, request).await?;
     // Without a cache the next run compiles again, which is no reason to fail this one.
     if let Some(Err(e)) = shared.cache.as_ref().map(|cache| cache.keep(&key, &code)) {
@@ -87,14 +118,23 @@ pub(super) async fn code(shared: &Shared, compiling: impl FnOnce()) -> Result<Co
 }
 
 /// Hands the job to a runner.
-pub(super) fn start(shared: &Shared, token: &FencingToken, code: CompiledProgram, root: &Root) -> Result<Running, Outcome> {
+pub(super) fn start(
+    shared: &Shared,
+    token: &FencingToken,
+    code: CompiledProgram,
+    root: &Root,
+) -> Result<Running, Outcome> {
     let spare = match shared.take_spare() {
         Some(spare) => Ok(spare),
         None => shared.spawner.spare(),
     };
-    let spare = spare.map_err(|e| Outcome::RunnerFailed { detail: e.to_string() })?;
+    let spare = spare.map_err(|e| Outcome::RunnerFailed {
+        detail: e.to_string(),
+    })?;
     let job = job(&shared.prepared.spec, token, code, root);
-    spare.start(job).map_err(|e| Outcome::RunnerFailed { detail: e.to_string() })
+    spare.start(job).map_err(|e| Outcome::RunnerFailed {
+        detail: e.to_string(),
+    })
 }
 
 /// What was given, and who the guest is: docs/guest.md lists these.
@@ -113,24 +153,45 @@ fn environment(spec: &Verified<JobSpec>, token: &FencingToken) -> Vec<(String, S
     environment
 }
 
-fn job(spec: &Verified<JobSpec>, token: &FencingToken, program: CompiledProgram, root: &Root) -> Job {
+fn job(
+    spec: &Verified<JobSpec>,
+    token: &FencingToken,
+    program: CompiledProgram,
+    root: &Root,
+) -> Job {
     let environment = environment(spec, token);
     let spec = spec.value();
     let path = root.path();
     let mut arguments = vec![spec.argv0.clone()];
     arguments.extend(spec.arguments.iter().cloned());
-    let mut preopens = vec![Preopen { host: path.clone(), guest: "/".to_owned(), access: Access::Write }];
+    let mut preopens = vec![Preopen {
+        host: path.clone(),
+        guest: "/".to_owned(),
+        access: Access::Write,
+    }];
     for preopen in &spec.preopens {
         let Some(below) = &preopen.path else { continue };
-        let access = if preopen.writable { Access::Write } else { Access::Read };
-        preopens.push(Preopen { host: path.join(below.as_str()), guest: preopen.name.clone(), access });
+        let access = if preopen.writable {
+            Access::Write
+        } else {
+            Access::Read
+        };
+        preopens.push(Preopen {
+            host: path.join(below.as_str()),
+            guest: preopen.name.clone(),
+            access,
+        });
     }
     Job {
         program,
         arguments,
         environment,
         preopens,
-        stdin: if spec.stdin == Stdin::Empty { StdinMode::Empty } else { StdinMode::Pulled },
+        stdin: if spec.stdin == Stdin::Empty {
+            StdinMode::Empty
+        } else {
+            StdinMode::Pulled
+        },
         limits: spec.limits,
         staged: root.staged,
     }
@@ -141,9 +202,10 @@ pub(super) fn collect(shared: &Arc<Shared>, root: &Path) -> Result<Collected, Ou
     outputs::collect(&shared.blocks, root, shared.prepared.spec.value()).map_err(|e| match &e {
         CollectError::Tree(CollectTreeError::TooLarge { .. }) => Outcome::DiskLimit,
         CollectError::Tree(CollectTreeError::TooMany { .. } | CollectTreeError::TooDeep { .. })
-        | CollectError::Manifest(_) => {
-            Outcome::Rejected { code: codes::OUTPUT_LIMITS.code.to_owned(), detail: chain(&e) }
-        }
+        | CollectError::Manifest(_) => Outcome::Rejected {
+            code: codes::OUTPUT_LIMITS.code.to_owned(),
+            detail: chain(&e),
+        },
         _ => failed(fault_code(&e), &e),
     })
 }
@@ -153,7 +215,10 @@ fn host_failed(error: &FileError) -> Outcome {
 }
 
 fn failed(code: Code, error: &dyn Error) -> Outcome {
-    Outcome::HostFailed { code: code.code.to_owned(), detail: chain(error) }
+    Outcome::HostFailed {
+        code: code.code.to_owned(),
+        detail: chain(error),
+    }
 }
 
 fn fault_code(error: &(dyn Error + 'static)) -> Code {

@@ -36,9 +36,13 @@ pub(super) struct Reply {
 pub(super) async fn serve(listener: UnixListener, asked: mpsc::Sender<Asked>, tasks: TaskGroup) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        let Ok(slot) = slots.clone().acquire_owned().await else {
+            return;
+        };
         // An error here is a client that left, or no free descriptor: the next turn shows.
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
         let asked = asked.clone();
         tasks.spawn("control connection", async move {
             if let Err(e) = answer(stream, asked).await {
@@ -53,7 +57,10 @@ async fn answer(mut stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Resul
     let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
     let request = timeout(PATIENCE, control::read_request(&mut stream)).await??;
     let (reply, answer) = oneshot::channel();
-    asked.send(Asked { request, reply }).await.map_err(|_| gone())?;
+    asked
+        .send(Asked { request, reply })
+        .await
+        .map_err(|_| gone())?;
     let mut answer = answer.await.map_err(|_| gone())?;
     control::write_line(&mut stream, &answer.status).await?;
     timeout(PATIENCE, stream.write_all(&answer.log)).await??;
@@ -62,7 +69,9 @@ async fn answer(mut stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Resul
         match follow.recv().await {
             Ok(frame) => frame.encode(&mut bytes),
             // A reader that is too slow loses frames, and is told how many.
-            Err(broadcast::error::RecvError::Lagged(frames)) => Frame::Dropped { bytes: frames }.encode(&mut bytes),
+            Err(broadcast::error::RecvError::Lagged(frames)) => {
+                Frame::Dropped { bytes: frames }.encode(&mut bytes)
+            }
             Err(broadcast::error::RecvError::Closed) => break,
         }
         timeout(PATIENCE, stream.write_all(&bytes)).await??;

@@ -4,14 +4,16 @@ use super::time::BootNanos;
 use mutual_protocol::ids::Nonce;
 use mutual_protocol::lease::cert::{Certified, Rules};
 use mutual_protocol::lease::{
-    Claim, Commit, Committed, LeaseCert, Nack, NackReason, Promise, QuorumCert, Release, Renew, RenewAck, ResultCert,
-    Value, Vote, VoteReq,
+    Claim, Commit, Committed, LeaseCert, Nack, NackReason, Promise, QuorumCert, Release, Renew,
+    RenewAck, ResultCert, Value, Vote, VoteReq,
 };
 use mutual_protocol::outcome::Blame;
 use mutual_protocol::receipt::{AttemptRecord, Usage};
 use mutual_protocol::sign::Message;
 use mutual_protocol::spec::JobSpec;
-use mutual_protocol::{Epoch, FencingToken, NodeId, PublicKey, RegisterId, Signed, Verified, Verifier};
+use mutual_protocol::{
+    Epoch, FencingToken, NodeId, PublicKey, RegisterId, Signed, Verified, Verifier,
+};
 use std::collections::BTreeMap;
 
 /// Clock rates lie within 1 ± 1 % of real time, so the holder's own end is at 99/101 of T, less a margin.
@@ -153,10 +155,19 @@ impl Holder {
     /// Asks for the lease at the epoch after the highest that is known.
     pub fn claim(&mut self, now: BootNanos, highest: Epoch, nonce: Nonce) -> HolderEffects {
         let mut effects = HolderEffects::default();
-        let Some(epoch) = highest.max(self.epoch).next() else { return effects };
+        let Some(epoch) = highest.max(self.epoch).next() else {
+            return effects;
+        };
         self.epoch = epoch;
         self.promises.clear();
-        let claim = Claim { token: self.token(), host: self.host, key_exchange: None, membership: None, nonce, quote: None };
+        let claim = Claim {
+            token: self.token(),
+            host: self.host,
+            key_exchange: None,
+            membership: None,
+            nonce,
+            quote: None,
+        };
         effects.send.push(Outgoing::Claim(claim.clone()));
         self.stage = Stage::Claiming(claim);
         self.resend_at = Some(now.plus_ms(RESEND_MS));
@@ -164,7 +175,12 @@ impl Holder {
     }
 
     /// Handles a witness's answer.
-    pub fn handle(&mut self, now: BootNanos, verifier: &dyn Verifier, incoming: Incoming) -> HolderEffects {
+    pub fn handle(
+        &mut self,
+        now: BootNanos,
+        verifier: &dyn Verifier,
+        incoming: Incoming,
+    ) -> HolderEffects {
         match incoming {
             Incoming::Promise(promise) => self.handle_promise(now, verifier, *promise),
             Incoming::RenewAck(ack) => self.handle_ack(&ack),
@@ -177,7 +193,13 @@ impl Holder {
     /// The time has come that [`Holder::timer`] told.
     pub fn tick(&mut self, now: BootNanos) -> HolderEffects {
         let mut effects = HolderEffects::default();
-        if self.renewal.deadline.is_some_and(|deadline| deadline <= now) && !self.renewal.is_paused && self.is_held() {
+        if self
+            .renewal
+            .deadline
+            .is_some_and(|deadline| deadline <= now)
+            && !self.renewal.is_paused
+            && self.is_held()
+        {
             self.renewal.is_paused = true;
             effects.facts.push(HolderFact::Paused);
         }
@@ -193,8 +215,14 @@ impl Holder {
 
     /// When [`Holder::tick`] wants to be called next.
     pub fn timer(&self) -> Option<BootNanos> {
-        let pause = self.renewal.deadline.filter(|_| !self.renewal.is_paused && self.is_held());
-        [self.renewal.next_at, self.resend_at, pause].into_iter().flatten().min()
+        let pause = self
+            .renewal
+            .deadline
+            .filter(|_| !self.renewal.is_paused && self.is_held());
+        [self.renewal.next_at, self.resend_at, pause]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Proposes the value that was computed. Ignored while the lease is not held, or a locked value is on its way.
@@ -208,10 +236,19 @@ impl Holder {
     }
 
     /// Gives the lease back: the attempt ended by nobody's final fault.
-    pub fn release(&mut self, blame: Blame, attempt: Option<Signed<AttemptRecord>>) -> HolderEffects {
+    pub fn release(
+        &mut self,
+        blame: Blame,
+        attempt: Option<Signed<AttemptRecord>>,
+    ) -> HolderEffects {
         let mut effects = HolderEffects::default();
         if self.is_held() {
-            effects.send.push(Outgoing::Release(Release { token: self.token(), blame, attempt, checkpoint: None }));
+            effects.send.push(Outgoing::Release(Release {
+                token: self.token(),
+                blame,
+                attempt,
+                checkpoint: None,
+            }));
             self.end();
         }
         effects
@@ -224,7 +261,10 @@ impl Holder {
 
     /// The token of the present claim.
     pub const fn token(&self) -> FencingToken {
-        FencingToken { register: self.register, epoch: self.epoch }
+        FencingToken {
+            register: self.register,
+            epoch: self.epoch,
+        }
     }
 
     /// Renewals that went out.
@@ -235,7 +275,9 @@ impl Holder {
     /// The lease certificate, from the lease to the end.
     pub const fn lease(&self) -> Option<&LeaseCert> {
         match &self.stage {
-            Stage::Held(lease) | Stage::Voting(lease, _) | Stage::Committing(lease, _) => Some(lease),
+            Stage::Held(lease) | Stage::Voting(lease, _) | Stage::Committing(lease, _) => {
+                Some(lease)
+            }
             Stage::Idle | Stage::Claiming(_) | Stage::Over => None,
         }
     }
@@ -252,17 +294,27 @@ impl Holder {
         self.spec.value().witnesses.keys.binary_search(key).is_ok()
     }
 
-    fn handle_promise(&mut self, now: BootNanos, verifier: &dyn Verifier, promise: Verified<Promise>) -> HolderEffects {
+    fn handle_promise(
+        &mut self,
+        now: BootNanos,
+        verifier: &dyn Verifier,
+        promise: Verified<Promise>,
+    ) -> HolderEffects {
         let mut effects = HolderEffects::default();
         let expected = (promise.value().token, promise.value().host) == (self.token(), self.host);
-        if !expected || !matches!(self.stage, Stage::Claiming(_)) || !self.is_witness(&promise.signer()) {
+        if !expected
+            || !matches!(self.stage, Stage::Claiming(_))
+            || !self.is_witness(&promise.signer())
+        {
             return effects;
         }
         self.promises.insert(promise.signer(), promise);
         if self.promises.len() < self.quorum() {
             return effects;
         }
-        let cert = LeaseCert { promises: signed(&self.promises) };
+        let cert = LeaseCert {
+            promises: signed(&self.promises),
+        };
         let Ok(lease) = Rules::new(&self.spec, verifier).lease(&cert) else {
             effects.violation = Some("a promise carries a valid lock of an earlier epoch, or none");
             return effects;
@@ -272,7 +324,10 @@ impl Holder {
         self.renewal = Renewal::default();
         self.send_renewal(now, &mut effects);
         let lock = lease.lock.map(Box::new);
-        effects.facts.push(HolderFact::Leased { token: self.token(), lock: lock.clone() });
+        effects.facts.push(HolderFact::Leased {
+            token: self.token(),
+            lock: lock.clone(),
+        });
         if let Some(lock) = lock {
             self.ask_votes(now, cert, lock.value, &mut effects);
         }
@@ -287,8 +342,18 @@ impl Holder {
         let ttl_ms = u64::from(self.spec.value().lease_ttl_ms);
         let number = self.renewal.number.saturating_add(1);
         // The certificate travels until a quorum has answered: it is what activates the lease.
-        let lease = if self.renewal.deadline.is_none() { Some(lease) } else { None };
-        let renew = Renew { token: self.token(), number, lease, usage: self.renewal.usage, checkpoint: None };
+        let lease = if self.renewal.deadline.is_none() {
+            Some(lease)
+        } else {
+            None
+        };
+        let renew = Renew {
+            token: self.token(),
+            number,
+            lease,
+            usage: self.renewal.usage,
+            checkpoint: None,
+        };
         effects.send.push(Outgoing::Renew(Box::new(renew)));
         self.renewal.number = number;
         self.renewal.sent_at = now;
@@ -297,17 +362,28 @@ impl Holder {
 
     fn handle_ack(&mut self, ack: &Verified<RenewAck>) -> HolderEffects {
         let mut effects = HolderEffects::default();
-        let RenewAck { token, number, ttl_ms } = *ack.value();
-        if token != self.token() || number != self.renewal.number || !self.is_witness(&ack.signer()) {
+        let RenewAck {
+            token,
+            number,
+            ttl_ms,
+        } = *ack.value();
+        if token != self.token() || number != self.renewal.number || !self.is_witness(&ack.signer())
+        {
             return effects;
         }
         self.renewal.acks.insert(ack.signer(), number);
-        let answered = self.renewal.acks.values().filter(|acked| **acked == number).count();
+        let answered = self
+            .renewal
+            .acks
+            .values()
+            .filter(|acked| **acked == number)
+            .count();
         if answered < self.quorum() {
             return effects;
         }
         let ttl_ms = u64::from(ttl_ms);
-        let own_ms = (ttl_ms * RATE_NUMERATOR / RATE_DENOMINATOR).saturating_sub((ttl_ms / 10).min(MARGIN_MS_MAX));
+        let own_ms = (ttl_ms * RATE_NUMERATOR / RATE_DENOMINATOR)
+            .saturating_sub((ttl_ms / 10).min(MARGIN_MS_MAX));
         self.renewal.deadline = Some(self.renewal.sent_at.plus_ms(own_ms));
         if std::mem::take(&mut self.renewal.is_paused) {
             effects.facts.push(HolderFact::Resumed);
@@ -315,9 +391,22 @@ impl Holder {
         effects
     }
 
-    fn ask_votes(&mut self, now: BootNanos, lease: LeaseCert, value: Value, effects: &mut HolderEffects) {
-        let request = VoteReq { token: self.token(), value, lease: lease.clone(), stored: Vec::new() };
-        effects.send.push(Outgoing::VoteReq(Box::new(request.clone())));
+    fn ask_votes(
+        &mut self,
+        now: BootNanos,
+        lease: LeaseCert,
+        value: Value,
+        effects: &mut HolderEffects,
+    ) {
+        let request = VoteReq {
+            token: self.token(),
+            value,
+            lease: lease.clone(),
+            stored: Vec::new(),
+        };
+        effects
+            .send
+            .push(Outgoing::VoteReq(Box::new(request.clone())));
         self.votes.clear();
         self.stage = Stage::Voting(lease, Box::new(request));
         self.resend_at = Some(now.plus_ms(RESEND_MS));
@@ -325,16 +414,27 @@ impl Holder {
 
     fn handle_vote(&mut self, now: BootNanos, vote: Verified<Vote>) -> HolderEffects {
         let mut effects = HolderEffects::default();
-        let Stage::Voting(lease, request) = &self.stage else { return effects };
-        let expected = Vote { token: self.token(), host: self.host, value: request.value.digest() };
+        let Stage::Voting(lease, request) = &self.stage else {
+            return effects;
+        };
+        let expected = Vote {
+            token: self.token(),
+            host: self.host,
+            value: request.value.digest(),
+        };
         if *vote.value() != expected || !self.is_witness(&vote.signer()) {
             return effects;
         }
         let (lease, value) = (lease.clone(), request.value.clone());
         self.votes.insert(vote.signer(), vote);
         if self.votes.len() >= self.quorum() {
-            let cert = QuorumCert { value, votes: signed(&self.votes) };
-            effects.send.push(Outgoing::Commit(Box::new(Commit { cert: cert.clone() })));
+            let cert = QuorumCert {
+                value,
+                votes: signed(&self.votes),
+            };
+            effects
+                .send
+                .push(Outgoing::Commit(Box::new(Commit { cert: cert.clone() })));
             self.commits.clear();
             self.stage = Stage::Committing(lease, Box::new(cert));
             self.resend_at = Some(now.plus_ms(RESEND_MS));
@@ -342,17 +442,30 @@ impl Holder {
         effects
     }
 
-    fn handle_committed(&mut self, verifier: &dyn Verifier, committed: Verified<Committed>) -> HolderEffects {
+    fn handle_committed(
+        &mut self,
+        verifier: &dyn Verifier,
+        committed: Verified<Committed>,
+    ) -> HolderEffects {
         let mut effects = HolderEffects::default();
-        let Stage::Committing(_, cert) = &self.stage else { return effects };
-        let expected = Committed { token: self.token(), host: self.host, value: cert.value.digest() };
+        let Stage::Committing(_, cert) = &self.stage else {
+            return effects;
+        };
+        let expected = Committed {
+            token: self.token(),
+            host: self.host,
+            value: cert.value.digest(),
+        };
         if *committed.value() != expected || !self.is_witness(&committed.signer()) {
             return effects;
         }
         let value = cert.value.clone();
         self.commits.insert(committed.signer(), committed);
         if self.commits.len() >= self.quorum() {
-            let result = ResultCert { value, commits: signed(&self.commits) };
+            let result = ResultCert {
+                value,
+                commits: signed(&self.commits),
+            };
             self.decide(verifier, result, &mut effects);
         }
         effects
@@ -364,14 +477,22 @@ impl Holder {
             effects.violation = Some("a decision shows a valid result certificate");
             return;
         }
-        effects.send.push(Outgoing::Decided(self.register, Box::new(result.clone())));
+        effects
+            .send
+            .push(Outgoing::Decided(self.register, Box::new(result.clone())));
         effects.facts.push(HolderFact::Decided(Box::new(result)));
         self.end();
     }
 
     fn handle_nack(&mut self, verifier: &dyn Verifier, nack: &Verified<Nack>) -> HolderEffects {
         let mut effects = HolderEffects::default();
-        let Nack { asked, reason, promised, decided, .. } = nack.value();
+        let Nack {
+            asked,
+            reason,
+            promised,
+            decided,
+            ..
+        } = nack.value();
         if *asked != self.token() || !self.is_witness(&nack.signer()) {
             return effects;
         }
@@ -392,7 +513,9 @@ impl Holder {
         match &self.stage {
             Stage::Claiming(claim) => Some(Outgoing::Claim(claim.clone())),
             Stage::Voting(_, request) => Some(Outgoing::VoteReq(request.clone())),
-            Stage::Committing(_, cert) => Some(Outgoing::Commit(Box::new(Commit { cert: (**cert).clone() }))),
+            Stage::Committing(_, cert) => Some(Outgoing::Commit(Box::new(Commit {
+                cert: (**cert).clone(),
+            }))),
             Stage::Idle | Stage::Held(_) | Stage::Over => None,
         }
     }

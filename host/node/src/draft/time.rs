@@ -10,7 +10,10 @@ impl BootNanos {
     /// This time and `milliseconds`.
     #[must_use]
     pub const fn plus_ms(self, milliseconds: u64) -> Self {
-        Self(self.0.saturating_add(milliseconds.saturating_mul(1_000_000)))
+        Self(
+            self.0
+                .saturating_add(milliseconds.saturating_mul(1_000_000)),
+        )
     }
 
     /// How long after `earlier`; zero when it is not later.

@@ -6,11 +6,13 @@
 use super::time::BootNanos;
 use mutual_protocol::lease::cert::{Certified, Rules, later};
 use mutual_protocol::lease::{
-    Claim, Commit, Committed, Nack, NackReason, Preempt, Promise, QuorumCert, Release, Renew, RenewAck, ResultCert,
-    Value, Vote, VoteReq,
+    Claim, Commit, Committed, Nack, NackReason, Preempt, Promise, QuorumCert, Release, Renew,
+    RenewAck, ResultCert, Value, Vote, VoteReq,
 };
 use mutual_protocol::spec::{Audience, JobSpec};
-use mutual_protocol::{Digest, Epoch, FencingToken, NodeId, OwnerId, RegisterId, Verified, Verifier, limits};
+use mutual_protocol::{
+    Digest, Epoch, FencingToken, NodeId, OwnerId, RegisterId, Verified, Verifier, limits,
+};
 use std::collections::BTreeMap;
 
 /// What a witness must not forget of one register.
@@ -87,10 +89,18 @@ pub struct Answer {
 }
 
 impl Answer {
-    const NOTHING: Self = Self { reply: None, persist: None, violation: None };
+    const NOTHING: Self = Self {
+        reply: None,
+        persist: None,
+        violation: None,
+    };
 
     const fn violation(rule: &'static str) -> Self {
-        Self { reply: None, persist: None, violation: Some(rule) }
+        Self {
+            reply: None,
+            persist: None,
+            violation: Some(rule),
+        }
     }
 }
 
@@ -108,14 +118,26 @@ pub struct Witness {
 impl Witness {
     /// A witness that has accepted `spec`, which passed its checks.
     pub const fn new(spec: Verified<JobSpec>) -> Self {
-        Self { spec, registers: BTreeMap::new(), waits: BTreeMap::new() }
+        Self {
+            spec,
+            registers: BTreeMap::new(),
+            waits: BTreeMap::new(),
+        }
     }
 
     /// A witness with what it kept. Rule 6: every lease is treated as activated now, for the longest time.
-    pub fn restore(spec: Verified<JobSpec>, registers: BTreeMap<RegisterId, Register>, now: BootNanos) -> Self {
+    pub fn restore(
+        spec: Verified<JobSpec>,
+        registers: BTreeMap<RegisterId, Register>,
+        now: BootNanos,
+    ) -> Self {
         let end = now.plus_ms(u64::from(spec.value().lease_ttl_ms));
         let waits = registers.keys().map(|id| (*id, Wait::Lease(end))).collect();
-        Self { spec, registers, waits }
+        Self {
+            spec,
+            registers,
+            waits,
+        }
     }
 
     /// What is kept of a register.
@@ -124,7 +146,13 @@ impl Witness {
     }
 
     /// Handles one request. `wall_ms` is informative: it goes into promises.
-    pub fn step(&mut self, now: BootNanos, wall_ms: u64, verifier: &dyn Verifier, request: Request) -> Answer {
+    pub fn step(
+        &mut self,
+        now: BootNanos,
+        wall_ms: u64,
+        verifier: &dyn Verifier,
+        request: Request,
+    ) -> Answer {
         match request {
             Request::Claim(claim) => self.claim(now, wall_ms, verifier, &claim),
             Request::Renew(renew) => self.renew(now, verifier, &renew),
@@ -141,10 +169,17 @@ impl Witness {
     }
 
     /// Rule 1.
-    fn claim(&mut self, now: BootNanos, wall_ms: u64, verifier: &dyn Verifier, claim: &Verified<Claim>) -> Answer {
+    fn claim(
+        &mut self,
+        now: BootNanos,
+        wall_ms: u64,
+        verifier: &dyn Verifier,
+        claim: &Verified<Claim>,
+    ) -> Answer {
         let Claim { token, host, .. } = claim.value();
         let (id, host) = (token.register, *host);
-        if NodeId::from(claim.signer()) != host || self.rules(verifier).check_register(&id).is_err() {
+        if NodeId::from(claim.signer()) != host || self.rules(verifier).check_register(&id).is_err()
+        {
             return Answer::violation("a claim is signed by its host, for a register of the job");
         }
         let is_owner = OwnerId::from(claim.signer()) == self.spec.value().owner;
@@ -152,7 +187,10 @@ impl Witness {
         if register.promised == Some((token.epoch, host))
             && let Some(promise) = register.promise.clone()
         {
-            return Answer { reply: Some((host, Reply::Promise(Box::new(promise)))), ..Answer::NOTHING };
+            return Answer {
+                reply: Some((host, Reply::Promise(Box::new(promise)))),
+                ..Answer::NOTHING
+            };
         }
         let promised = register.promised.map_or(Epoch(0), |(epoch, _)| epoch);
         let reason = if register.decided.is_some() {
@@ -165,7 +203,8 @@ impl Witness {
             Some(NackReason::EpochTooHigh)
         } else if self.waits.get(&id).is_some_and(|wait| wait.end() > now) && !is_owner {
             Some(NackReason::Leased)
-        } else if !self.registers.contains_key(&id) && self.registers.len() >= limits::REGISTERS_MAX {
+        } else if !self.registers.contains_key(&id) && self.registers.len() >= limits::REGISTERS_MAX
+        {
             Some(NackReason::TooManyHolds)
         } else {
             None
@@ -182,10 +221,20 @@ impl Witness {
             sequence,
             granted_at_ms: wall_ms,
         };
-        self.waits.insert(id, Wait::Hold(now.plus_ms(u64::from(limits::HOLD_MS))));
+        self.waits
+            .insert(id, Wait::Hold(now.plus_ms(u64::from(limits::HOLD_MS))));
         let promised = Some((token.epoch, host));
-        let register = Register { promised, promise: Some(promise.clone()), sequence, ..register };
-        self.keep(id, register, Some((host, Reply::Promise(Box::new(promise)))))
+        let register = Register {
+            promised,
+            promise: Some(promise.clone()),
+            sequence,
+            ..register
+        };
+        self.keep(
+            id,
+            register,
+            Some((host, Reply::Promise(Box::new(promise)))),
+        )
     }
 
     fn may_hold(&self, host: NodeId) -> bool {
@@ -199,8 +248,18 @@ impl Witness {
     }
 
     /// Rule 2.
-    fn renew(&mut self, now: BootNanos, verifier: &dyn Verifier, renew: &Verified<Renew>) -> Answer {
-        let Renew { token, number, lease, .. } = renew.value();
+    fn renew(
+        &mut self,
+        now: BootNanos,
+        verifier: &dyn Verifier,
+        renew: &Verified<Renew>,
+    ) -> Answer {
+        let Renew {
+            token,
+            number,
+            lease,
+            ..
+        } = renew.value();
         let (id, host) = (token.register, NodeId::from(renew.signer()));
         if !self.is_promised(token, host) {
             return self.nack(now, host, *token, NackReason::StaleToken);
@@ -213,25 +272,44 @@ impl Witness {
             _ => return Answer::violation("the first renewal shows the lease certificate"),
         }
         let ttl_ms = self.spec.value().lease_ttl_ms;
-        self.waits.insert(id, Wait::Lease(now.plus_ms(u64::from(ttl_ms))));
-        let ack = RenewAck { token: *token, number: *number, ttl_ms };
-        Answer { reply: Some((host, Reply::RenewAck(ack))), ..Answer::NOTHING }
+        self.waits
+            .insert(id, Wait::Lease(now.plus_ms(u64::from(ttl_ms))));
+        let ack = RenewAck {
+            token: *token,
+            number: *number,
+            ttl_ms,
+        };
+        Answer {
+            reply: Some((host, Reply::RenewAck(ack))),
+            ..Answer::NOTHING
+        }
     }
 
     /// Rule 3.
     fn vote(&mut self, verifier: &dyn Verifier, request: &Verified<VoteReq>) -> Answer {
-        let VoteReq { token, value, lease, .. } = request.value();
+        let VoteReq {
+            token,
+            value,
+            lease,
+            ..
+        } = request.value();
         let (id, host) = (token.register, NodeId::from(request.signer()));
         let lock = match self.rules(verifier).lease(lease) {
             Ok(lease) if (lease.token, lease.host) == (*token, host) => lease.lock,
-            _ => return Answer::violation("a vote is asked for with the holder's own lease certificate"),
+            _ => {
+                return Answer::violation(
+                    "a vote is asked for with the holder's own lease certificate",
+                );
+            }
         };
         let digest = value.digest();
         let register = self.registers.get(&id).cloned().unwrap_or_default();
         if register.decided.is_some() {
             return self.nack(BootNanos(0), host, *token, NackReason::Decided);
         }
-        if register.promised.is_some_and(|(epoch, other)| epoch > token.epoch || (epoch == token.epoch && other != host)) {
+        if register.promised.is_some_and(|(epoch, other)| {
+            epoch > token.epoch || (epoch == token.epoch && other != host)
+        }) {
             return self.nack(BootNanos(0), host, *token, NackReason::StaleToken);
         }
         let earlier = register.voted.filter(|(epoch, ..)| *epoch >= token.epoch);
@@ -241,18 +319,36 @@ impl Witness {
         if !self.is_admissible(verifier, value, lock.as_ref(), &id) {
             return self.nack(BootNanos(0), host, *token, NackReason::Inadmissible);
         }
-        let vote = Vote { token: *token, host, value: digest };
+        let vote = Vote {
+            token: *token,
+            host,
+            value: digest,
+        };
         let (promised, voted) = (Some((token.epoch, host)), Some((token.epoch, host, digest)));
-        let register = Register { promised, voted, sequence: register.sequence + 1, ..register };
+        let register = Register {
+            promised,
+            voted,
+            sequence: register.sequence + 1,
+            ..register
+        };
         self.keep(id, register, Some((host, Reply::Vote(vote))))
     }
 
     /// A locked value was admissible once and needs no new proofs; any other is checked now.
-    fn is_admissible(&self, verifier: &dyn Verifier, value: &Value, lock: Option<&Certified>, id: &RegisterId) -> bool {
+    fn is_admissible(
+        &self,
+        verifier: &dyn Verifier,
+        value: &Value,
+        lock: Option<&Certified>,
+        id: &RegisterId,
+    ) -> bool {
         match lock {
             Some(lock) => lock.value == *value,
             // An attached owner votes only when it holds every block itself: its driver asks for votes after that.
-            None => self.spec.value().result.stored_by == 0 && self.rules(verifier).admissible(value, id).is_ok(),
+            None => {
+                self.spec.value().result.stored_by == 0
+                    && self.rules(verifier).admissible(value, id).is_ok()
+            }
         }
     }
 
@@ -264,15 +360,34 @@ impl Witness {
         };
         let (token, id) = (certified.token, certified.token.register);
         let register = self.registers.get(&id).cloned().unwrap_or_default();
-        if register.promised.is_some_and(|(epoch, _)| epoch > token.epoch) {
+        if register
+            .promised
+            .is_some_and(|(epoch, _)| epoch > token.epoch)
+        {
             return self.nack(BootNanos(0), host, token, NackReason::StaleToken);
         }
-        let stored = register.lock.as_ref().and_then(|lock| self.rules(verifier).certified(lock).ok());
+        let stored = register
+            .lock
+            .as_ref()
+            .and_then(|lock| self.rules(verifier).certified(lock).ok());
         let highest = later(stored, Some(certified.clone()));
-        let lock = if highest.as_ref() == Some(&certified) { Some(commit.value().cert.clone()) } else { register.lock.clone() };
-        let committed = Committed { token, host: certified.host, value: certified.value.digest() };
+        let lock = if highest.as_ref() == Some(&certified) {
+            Some(commit.value().cert.clone())
+        } else {
+            register.lock.clone()
+        };
+        let committed = Committed {
+            token,
+            host: certified.host,
+            value: certified.value.digest(),
+        };
         let promised = Some((token.epoch, certified.host));
-        let register = Register { promised, lock, sequence: register.sequence + 1, ..register };
+        let register = Register {
+            promised,
+            lock,
+            sequence: register.sequence + 1,
+            ..register
+        };
         self.keep(id, register, Some((host, Reply::Committed(committed))))
     }
 
@@ -293,35 +408,68 @@ impl Witness {
     }
 
     fn decided(&mut self, verifier: &dyn Verifier, id: RegisterId, cert: ResultCert) -> Answer {
-        let proves = self.rules(verifier).decided(&cert).is_ok_and(|certified| certified.token.register == id);
+        let proves = self
+            .rules(verifier)
+            .decided(&cert)
+            .is_ok_and(|certified| certified.token.register == id);
         if !proves {
             return Answer::violation("a decision shows a valid result certificate");
         }
         let register = self.registers.get(&id).cloned().unwrap_or_default();
-        let register = Register { decided: Some(cert), sequence: register.sequence + 1, ..register };
+        let register = Register {
+            decided: Some(cert),
+            sequence: register.sequence + 1,
+            ..register
+        };
         self.keep(id, register, None)
     }
 
     fn is_promised(&self, token: &FencingToken, host: NodeId) -> bool {
-        self.registers.get(&token.register).and_then(|register| register.promised) == Some((token.epoch, host))
+        self.registers
+            .get(&token.register)
+            .and_then(|register| register.promised)
+            == Some((token.epoch, host))
     }
 
-    fn keep(&mut self, id: RegisterId, register: Register, reply: Option<(NodeId, Reply)>) -> Answer {
+    fn keep(
+        &mut self,
+        id: RegisterId,
+        register: Register,
+        reply: Option<(NodeId, Reply)>,
+    ) -> Answer {
         self.registers.insert(id, register.clone());
-        Answer { reply, persist: Some((id, register)), violation: None }
+        Answer {
+            reply,
+            persist: Some((id, register)),
+            violation: None,
+        }
     }
 
-    fn nack(&self, now: BootNanos, host: NodeId, asked: FencingToken, reason: NackReason) -> Answer {
+    fn nack(
+        &self,
+        now: BootNanos,
+        host: NodeId,
+        asked: FencingToken,
+        reason: NackReason,
+    ) -> Answer {
         let register = self.registers.get(&asked.register);
-        let wait = self.waits.get(&asked.register).map_or(0, |wait| wait.end().since(now).as_millis());
+        let wait = self
+            .waits
+            .get(&asked.register)
+            .map_or(0, |wait| wait.end().since(now).as_millis());
         let nack = Nack {
             asked,
             reason,
-            promised: register.and_then(|register| register.promised).map(|(epoch, _)| epoch),
+            promised: register
+                .and_then(|register| register.promised)
+                .map(|(epoch, _)| epoch),
             wait_ms: u32::try_from(wait).unwrap_or(u32::MAX),
             decided: register.and_then(|register| register.decided.clone()),
         };
-        Answer { reply: Some((host, Reply::Nack(Box::new(nack)))), ..Answer::NOTHING }
+        Answer {
+            reply: Some((host, Reply::Nack(Box::new(nack)))),
+            ..Answer::NOTHING
+        }
     }
 }
 

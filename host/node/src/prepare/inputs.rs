@@ -67,13 +67,18 @@ pub(super) fn take(store: &BlockStore, request: &RunRequest) -> Result<Inputs, P
     let mut entries = Vec::new();
     for input in &request.inputs {
         match &input.source {
-            InputSource::Path(path) => take_path(store, path, &input.guest, &options, &mut entries)?,
+            InputSource::Path(path) => {
+                take_path(store, path, &input.guest, &options, &mut entries)?
+            }
             InputSource::Content(cid) => entries.push(content(store, *cid, &input.guest)?),
         }
     }
     let mut preopens = Vec::new();
     let mut baselines = Vec::new();
-    let options = TreeOptions { ignore_file: Some(".mcignore"), ..options };
+    let options = TreeOptions {
+        ignore_file: Some(".mcignore"),
+        ..options
+    };
     for (index, asked) in request.preopens.iter().enumerate() {
         let path = match asked.name.as_str() {
             "/" => None,
@@ -84,13 +89,25 @@ pub(super) fn take(store: &BlockStore, request: &RunRequest) -> Result<Inputs, P
             Some(path) => entries.extend(tree.entries_below(path)?),
             None => entries.extend(tree.entries.iter().cloned()),
         }
-        preopens.push(Preopen { name: asked.name.clone(), path: path.clone(), writable: asked.writable });
+        preopens.push(Preopen {
+            name: asked.name.clone(),
+            path: path.clone(),
+            writable: asked.writable,
+        });
         if asked.writable {
-            baselines.push(Baseline { host: asked.host.clone(), path, entries: tree.entries });
+            baselines.push(Baseline {
+                host: asked.host.clone(),
+                path,
+                entries: tree.entries,
+            });
         }
     }
     preopens.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Inputs { manifest: Manifest::new(entries)?, preopens, baselines })
+    Ok(Inputs {
+        manifest: Manifest::new(entries)?,
+        preopens,
+        baselines,
+    })
 }
 
 fn take_path(
@@ -100,14 +117,24 @@ fn take_path(
     options: &TreeOptions,
     entries: &mut Vec<Entry>,
 ) -> Result<(), PrepareError> {
-    let look = |source| PrepareError::Look { path: path.to_owned(), source };
+    let look = |source| PrepareError::Look {
+        path: path.to_owned(),
+        source,
+    };
     if std::fs::metadata(path).map_err(look)?.is_dir() {
         entries.extend(store.import_tree(path, options)?.entries_below(guest)?);
         return Ok(());
     }
     let file = store.import_file(path)?;
-    let node = Node::File { cid: file.root.cid, size: file.root.size, executable: file.executable };
-    entries.push(Entry { path: guest.clone(), node });
+    let node = Node::File {
+        cid: file.root.cid,
+        size: file.root.size,
+        executable: file.executable,
+    };
+    entries.push(Entry {
+        path: guest.clone(),
+        node,
+    });
     Ok(())
 }
 
@@ -116,5 +143,12 @@ fn content(store: &BlockStore, cid: Cid, guest: &GuestPath) -> Result<Entry, Pre
     let size = store
         .export_file(cid, None, &mut std::io::sink())
         .map_err(|source| PrepareError::Content { cid, source })?;
-    Ok(Entry { path: guest.clone(), node: Node::File { cid, size, executable: false } })
+    Ok(Entry {
+        path: guest.clone(),
+        node: Node::File {
+            cid,
+            size,
+            executable: false,
+        },
+    })
 }

@@ -41,8 +41,15 @@ pub(super) fn start(
     sink: Sink,
     progress: ProgressMode,
 ) -> io::Result<JoinHandle<Shown>> {
-    let console = Console { sink, shown: Shown::default(), bar: Bar::new(progress), commands };
-    std::thread::Builder::new().name("console".into()).spawn(move || console.serve(events))
+    let console = Console {
+        sink,
+        shown: Shown::default(),
+        bar: Bar::new(progress),
+        commands,
+    };
+    std::thread::Builder::new()
+        .name("console".into())
+        .spawn(move || console.serve(events))
 }
 
 struct Console {
@@ -92,7 +99,9 @@ impl Console {
             Sink::Capture => capture(&mut self.shown.stderr, bytes, &mut self.shown.truncated),
             Sink::Pass => {
                 let mut stderr = io::stderr().lock();
-                let _ = self.bar.aside(|| stderr.write_all(bytes).and_then(|()| stderr.flush()));
+                let _ = self
+                    .bar
+                    .aside(|| stderr.write_all(bytes).and_then(|()| stderr.flush()));
             }
         }
     }
@@ -132,7 +141,10 @@ impl Bar {
             Self::Drawn(bar) if phase == Phase::Compiling => bar.set_message("compiling"),
             Self::Drawn(bar) => bar.set_message(""),
             Self::Plain => output::say(&format!("{}\n", phase.name())),
-            Self::Json => output::say(&format!("{}\n", json!({"schema": "mc.v1/progress", "phase": phase.name()}))),
+            Self::Json => output::say(&format!(
+                "{}\n",
+                json!({"schema": "mc.v1/progress", "phase": phase.name()})
+            )),
             Self::None => {}
         }
     }
@@ -171,5 +183,6 @@ impl Bar {
 }
 
 fn bar_style() -> ProgressStyle {
-    ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }

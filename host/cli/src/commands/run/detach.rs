@@ -13,12 +13,21 @@ pub(super) fn start() -> Result<u8, Failure> {
     let mut words = std::env::args_os().skip(1);
     let mut command = Command::new("/proc/self/exe");
     // `--background` stands right after `run`, where no word of the program's own can be.
-    command.arg0("mc").args(words.next()).arg("--background").args(words);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    command
+        .arg0("mc")
+        .args(words.next())
+        .arg("--background")
+        .args(words);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit());
     let mut child = command.spawn().map_err(failed)?;
     let mut first = String::new();
     if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout).read_line(&mut first).map_err(failed)?;
+        BufReader::new(stdout)
+            .read_line(&mut first)
+            .map_err(failed)?;
     }
     match first.trim().strip_prefix("started ") {
         Some(job) => {
@@ -28,7 +37,10 @@ pub(super) fn start() -> Result<u8, Failure> {
         // It ended before it started: it has said why on stderr.
         None => {
             let status = child.wait().map_err(failed)?;
-            Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(125))
+            Ok(status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(125))
         }
     }
 }
@@ -65,7 +77,11 @@ impl Background {
 
 /// Replaces stdout and stderr by nothing, so that pipes of the starting terminal see their end.
 fn let_go() {
-    if let Ok(null) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null") {
+    if let Ok(null) = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+    {
         let _ = rustix::stdio::dup2_stdout(&null);
         let _ = rustix::stdio::dup2_stderr(&null);
     }

@@ -23,13 +23,26 @@ pub(super) fn place(
     baselines: &[Baseline],
     end: &RunEnd,
 ) -> Result<Placed, Failure> {
-    let Some(manifest) = &end.manifest else { return Ok(Placed::default()) };
-    let mut places: Vec<Place> =
-        plan.outs.iter().map(|out| Place { guest: out.guest.clone(), target: out.target.clone() }).collect();
+    let Some(manifest) = &end.manifest else {
+        return Ok(Placed::default());
+    };
+    let mut places: Vec<Place> = plan
+        .outs
+        .iter()
+        .map(|out| Place {
+            guest: out.guest.clone(),
+            target: out.target.clone(),
+        })
+        .collect();
     if let Some(dir) = &args.files.out_dir {
         let made = std::fs::create_dir_all(dir);
-        made.map_err(|e| Failure::new(codes::OUTPUT_PLACE).because(format!("{}: {e}", dir.display())))?;
-        places.extend(GuestPath::parse("out").ok().map(|guest| Place { guest, target: dir.clone() }));
+        made.map_err(|e| {
+            Failure::new(codes::OUTPUT_PLACE).because(format!("{}: {e}", dir.display()))
+        })?;
+        places.extend(GuestPath::parse("out").ok().map(|guest| Place {
+            guest,
+            target: dir.clone(),
+        }));
     }
     let explain = |e| get::explain_place(&e);
     let mut placed = outputs::place(blocks, manifest, &places).map_err(explain)?;
@@ -45,7 +58,8 @@ pub(super) fn place(
         .collect();
     let suffix = show::short(&end.record.job);
     for baseline in baselines {
-        let back = outputs::write_back(blocks, manifest, baseline, &others, &suffix).map_err(explain)?;
+        let back =
+            outputs::write_back(blocks, manifest, baseline, &others, &suffix).map_err(explain)?;
         placed.written.extend(back.written);
         placed.removed.extend(back.removed);
         placed.conflicts.extend(back.conflicts);
@@ -57,17 +71,39 @@ pub(super) fn place(
 pub(super) fn warn(args: &RunArgs, end: &RunEnd, placed: &Placed) {
     for skipped in &end.skipped {
         let path = show::printable(&skipped.path.display().to_string());
-        output::say(&format!("warning: {path} is {:?} and was not brought back\n", skipped.kind).to_lowercase());
+        output::say(
+            &format!(
+                "warning: {path} is {:?} and was not brought back\n",
+                skipped.kind
+            )
+            .to_lowercase(),
+        );
     }
     for (kept, saved) in &placed.conflicts {
         let (kept, saved) = (kept.display(), saved.display());
-        output::say(&format!("warning: {kept} changed here meanwhile and was kept; the program's is {saved}\n"));
+        output::say(&format!(
+            "warning: {kept} changed here meanwhile and was kept; the program's is {saved}\n"
+        ));
     }
     let below_out = end.manifest.iter().flat_map(|manifest| manifest.entries());
-    let unfetched = below_out.filter(|entry| entry.path.names().next() == Some("out")).count();
-    let wants_out = args.files.out_dir.is_some() || args.files.outs.iter().any(|out| out.to_string_lossy().starts_with("/out"));
+    let unfetched = below_out
+        .filter(|entry| entry.path.names().next() == Some("out"))
+        .count();
+    let wants_out = args.files.out_dir.is_some()
+        || args
+            .files
+            .outs
+            .iter()
+            .any(|out| out.to_string_lossy().starts_with("/out"));
     if unfetched > 0 && !wants_out && !args.background {
-        let (job, files) = (show::short(&end.record.job), if unfetched == 1 { "1 file" } else { &format!("{unfetched} files") });
+        let (job, files) = (
+            show::short(&end.record.job),
+            if unfetched == 1 {
+                "1 file"
+            } else {
+                &format!("{unfetched} files")
+            },
+        );
         output::say(&format!("{files} in /out: mc get {job}\n"));
     }
 }
@@ -102,13 +138,29 @@ fn known(code: &str) -> Code {
 }
 
 /// The document of `-o json`.
-pub(super) fn document(end: &RunEnd, shown: &Shown, placed: &Placed, failure: Option<&Failure>) -> Value {
+pub(super) fn document(
+    end: &RunEnd,
+    shown: &Shown,
+    placed: &Placed,
+    failure: Option<&Failure>,
+) -> Value {
     let mut document = show::run(&end.record);
-    let paths = |paths: &[std::path::PathBuf]| paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>();
+    let paths = |paths: &[std::path::PathBuf]| {
+        paths
+            .iter()
+            .map(|p| p.display().to_string())
+            .collect::<Vec<_>>()
+    };
     if let Some(fields) = document.as_object_mut() {
         fields.insert("schema".into(), json!("mc.v1/run-result"));
-        fields.insert("stdout".into(), json!(String::from_utf8_lossy(&shown.stdout)));
-        fields.insert("stderr".into(), json!(String::from_utf8_lossy(&shown.stderr)));
+        fields.insert(
+            "stdout".into(),
+            json!(String::from_utf8_lossy(&shown.stdout)),
+        );
+        fields.insert(
+            "stderr".into(),
+            json!(String::from_utf8_lossy(&shown.stderr)),
+        );
         fields.insert("truncated".into(), json!(shown.truncated));
         fields.insert("written".into(), json!(paths(&placed.written)));
         fields.insert("removed".into(), json!(paths(&placed.removed)));

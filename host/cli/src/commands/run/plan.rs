@@ -35,13 +35,19 @@ impl Plan {
     pub(super) fn new(args: &RunArgs) -> Result<Self, Failure> {
         let mut words = args.program.iter();
         let program = words.next().map(PathBuf::from).unwrap_or_default();
-        let arguments = words.map(|word| utf8(word, "argument")).collect::<Result<_, _>>()?;
+        let arguments = words
+            .map(|word| utf8(word, "argument"))
+            .collect::<Result<_, _>>()?;
         let inputs = collect(&args.files.inputs, paths::parse_input)?;
         let dirs = collect(&args.files.dirs, paths::parse_dir)?;
         let outs = collect(&args.files.outs, paths::parse_out)?;
         check_names(&dirs)?;
-        if inputs.iter().any(|input| input.source == Source::Stdin) && args.files.stdin.is_none() && args.detach {
-            return Err(Failure::new(codes::ARGUMENT_INVALID).because("`-i -` reads standard input, which `-d` does not have"));
+        if inputs.iter().any(|input| input.source == Source::Stdin)
+            && args.files.stdin.is_none()
+            && args.detach
+        {
+            return Err(Failure::new(codes::ARGUMENT_INVALID)
+                .because("`-i -` reads standard input, which `-d` does not have"));
         }
         Ok(Self {
             program,
@@ -51,8 +57,14 @@ impl Plan {
             dirs,
             outs,
             limits: limits_of(args)?,
-            keep_ms: args.keep.map_or(limits::KEEP_DAYS_DEFAULT * 86_400_000, milliseconds),
-            folder_bytes_max: if args.files.yes { FOLDER_BYTES_MAX } else { FOLDER_BYTES_UNASKED },
+            keep_ms: args
+                .keep
+                .map_or(limits::KEEP_DAYS_DEFAULT * 86_400_000, milliseconds),
+            folder_bytes_max: if args.files.yes {
+                FOLDER_BYTES_MAX
+            } else {
+                FOLDER_BYTES_UNASKED
+            },
         })
     }
 
@@ -62,8 +74,11 @@ impl Plan {
     }
 
     pub(super) fn preopens(&self) -> Vec<PreopenRequest> {
-        let preopen =
-            |dir: &DirArg| PreopenRequest { host: dir.host.clone(), name: dir.name.clone(), writable: dir.writable };
+        let preopen = |dir: &DirArg| PreopenRequest {
+            host: dir.host.clone(),
+            name: dir.name.clone(),
+            writable: dir.writable,
+        };
         self.dirs.iter().map(preopen).collect()
     }
 
@@ -74,23 +89,34 @@ impl Plan {
                 Source::Path(path) => InputSource::Path(path.clone()),
                 Source::Cid(text) => InputSource::Content(super::super::cat::parse_cid(text)?),
                 Source::Stdin => {
-                    let root = blocks.import_stream(&mut std::io::stdin().lock(), self.folder_bytes_max);
+                    let root =
+                        blocks.import_stream(&mut std::io::stdin().lock(), self.folder_bytes_max);
                     InputSource::Content(root.map_err(|e| crate::explain::import(&e))?.cid)
                 }
             };
-            Ok(InputRequest { source, guest: input.guest.clone() })
+            Ok(InputRequest {
+                source,
+                guest: input.guest.clone(),
+            })
         };
         self.inputs.iter().map(request).collect()
     }
 }
 
-fn collect<T>(words: &[std::ffi::OsString], parse: fn(&OsStr) -> Result<T, Failure>) -> Result<Vec<T>, Failure> {
+fn collect<T>(
+    words: &[std::ffi::OsString],
+    parse: fn(&OsStr) -> Result<T, Failure>,
+) -> Result<Vec<T>, Failure> {
     words.iter().map(|word| parse(word)).collect()
 }
 
 fn check_names(dirs: &[DirArg]) -> Result<(), Failure> {
     for (index, dir) in dirs.iter().enumerate() {
-        if dirs.iter().skip(index + 1).any(|other| other.name == dir.name) {
+        if dirs
+            .iter()
+            .skip(index + 1)
+            .any(|other| other.name == dir.name)
+        {
             return Err(Failure::new(codes::PATH_TWICE)
                 .because(format!("two folders are called `{}`", dir.name))
                 .next("give one of them another name: --dir HOST::NAME"));
@@ -101,12 +127,18 @@ fn check_names(dirs: &[DirArg]) -> Result<(), Failure> {
 
 fn utf8(word: &OsStr, what: &str) -> Result<String, Failure> {
     let text = word.to_str().filter(|text| !text.contains('\0'));
-    let invalid = || Failure::new(codes::ARGUMENT_INVALID).because(format!("{what} {}", Path::new(word).display()));
+    let invalid = || {
+        Failure::new(codes::ARGUMENT_INVALID)
+            .because(format!("{what} {}", Path::new(word).display()))
+    };
     text.map(str::to_owned).ok_or_else(invalid)
 }
 
 /// `NAME=VALUE`, or `NAME` with the value that it has here. The last of several wins.
-#[expect(clippy::disallowed_methods, reason = "the binary's edge: `-e NAME` asks for this environment's value")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the binary's edge: `-e NAME` asks for this environment's value"
+)]
 fn environment(words: &[String]) -> Result<Vec<(String, String)>, Failure> {
     let mut pairs = std::collections::BTreeMap::new();
     for word in words {
@@ -122,7 +154,9 @@ fn environment(words: &[String]) -> Result<Vec<(String, String)>, Failure> {
             },
         };
         if name.is_empty() {
-            return Err(Failure::new(codes::ARGUMENT_INVALID).because(format!("`-e {word}` has no name")));
+            return Err(
+                Failure::new(codes::ARGUMENT_INVALID).because(format!("`-e {word}` has no name"))
+            );
         }
         pairs.insert(name.to_owned(), value);
     }
@@ -130,7 +164,9 @@ fn environment(words: &[String]) -> Result<Vec<(String, String)>, Failure> {
 }
 
 fn limits_of(args: &RunArgs) -> Result<SpecLimits, Failure> {
-    let memory = args.memory.map_or(limits::MEMORY_BYTES_DEFAULT, |size| size.0);
+    let memory = args
+        .memory
+        .map_or(limits::MEMORY_BYTES_DEFAULT, |size| size.0);
     if !(65_536..=limits::MEMORY_BYTES_MAX).contains(&memory) {
         return Err(Failure::new(codes::ARGUMENT_INVALID)
             .because("a 32-bit program has between 64KiB and 4GiB of memory")

@@ -2,10 +2,10 @@
 
 use super::super::RunError;
 use crate::clock::{Clock as _, SystemClock};
+use crate::draft::BootNanos;
 use crate::prepare::Prepared;
 use crate::proofs::{self, Bundle};
 use crate::record::{Ending, RunRecord, RunState, SCHEMA};
-use crate::draft::BootNanos;
 use mutual_protocol::lease::{LeaseCert, ResultCert};
 use mutual_protocol::outcome::Outcome;
 use mutual_protocol::receipt::{Build, Receipt, Usage};
@@ -38,7 +38,11 @@ pub(super) struct Facts<'a> {
 }
 
 impl Record {
-    pub(super) fn new(runs: RunStore, (command, name, build): (Vec<String>, Option<String>, Build), prepared: &Prepared) -> Self {
+    pub(super) fn new(
+        runs: RunStore,
+        (command, name, build): (Vec<String>, Option<String>, Build),
+        prepared: &Prepared,
+    ) -> Self {
         let spec = prepared.spec.value();
         let job = prepared.spec.job();
         let started_ms = SystemClock.wall_ms();
@@ -58,7 +62,14 @@ impl Record {
             ending: None,
         };
         let run = Run { started_ms, job };
-        Self { runs, run, build, record, signed_at: SystemClock.boot(), first_instruction: None }
+        Self {
+            runs,
+            run,
+            build,
+            record,
+            signed_at: SystemClock.boot(),
+            first_instruction: None,
+        }
     }
 
     /// The guest's first instruction comes next.
@@ -74,8 +85,16 @@ impl Record {
     }
 
     /// The host's statement of use, not yet signed.
-    pub(super) fn receipt(&self, spec: &Verified<JobSpec>, host: NodeId, facts: &Facts<'_>) -> Receipt {
-        let measured = facts.report.map(|report| report.measured).unwrap_or_default();
+    pub(super) fn receipt(
+        &self,
+        spec: &Verified<JobSpec>,
+        host: NodeId,
+        facts: &Facts<'_>,
+    ) -> Receipt {
+        let measured = facts
+            .report
+            .map(|report| report.measured)
+            .unwrap_or_default();
         let usage = Usage {
             fuel: facts.report.map_or(0, |report| report.claimed.fuel),
             cpu_us: micros(measured.cpu),
@@ -107,9 +126,21 @@ impl Record {
         spec: &Verified<JobSpec>,
         decided: (&LeaseCert, &ResultCert, &Verified<Receipt>),
     ) -> Result<RunRecord, RunError> {
-        let log = log.map(|bytes| store.put_file(&bytes)).transpose().map_err(RunError::Log)?;
+        let log = log
+            .map(|bytes| store.put_file(&bytes))
+            .transpose()
+            .map_err(RunError::Log)?;
         let (lease, result, receipt) = decided;
-        let kept = proofs::keep(store, &Bundle { spec, lease, result, receipt }).map_err(RunError::Proofs)?;
+        let kept = proofs::keep(
+            store,
+            &Bundle {
+                spec,
+                lease,
+                result,
+                receipt,
+            },
+        )
+        .map_err(RunError::Proofs)?;
         let value = receipt.value();
         self.record.state = RunState::Ended;
         self.record.ending = Some(Ending {

@@ -55,10 +55,15 @@ impl Screen {
 
     /// The guest wrote.
     pub(super) fn output(&mut self, stream: Stream, bytes: Vec<u8>) {
-        self.written = self.written.saturating_add(u64::try_from(bytes.len()).unwrap_or(0));
+        self.written = self
+            .written
+            .saturating_add(u64::try_from(bytes.len()).unwrap_or(0));
         self.log.push(stream, &bytes);
         if self.followers.receiver_count() > 0 {
-            let _nobody_left = self.followers.send(Arc::new(Frame::Output { stream, bytes: bytes.clone() }));
+            let _nobody_left = self.followers.send(Arc::new(Frame::Output {
+                stream,
+                bytes: bytes.clone(),
+            }));
         }
         self.show(match stream {
             Stream::Stdout => RunEvent::Stdout(bytes),

@@ -1,0 +1,1 @@
+//! Each example does what its README says, and the same under wasmtime.

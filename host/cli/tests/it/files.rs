@@ -1,0 +1,1 @@
+//! Inputs, outputs and folders that come back.

@@ -1,0 +1,1 @@
+//! Help is true: every example in it parses, every command is in it.

@@ -1,0 +1,11 @@
+//! The command line as a person meets it: the real `mc`, real programs, whole output.
+
+mod bad_input;
+mod examples;
+mod files;
+mod harness;
+mod help;
+mod lifecycle;
+mod readme;
+mod run;
+mod terminals;

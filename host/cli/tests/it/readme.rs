@@ -1,0 +1,1 @@
+//! The README's console blocks, byte for byte.

@@ -1,0 +1,1 @@
+//! Arguments, environment, standard streams and exit codes, as if the program had been run by hand.

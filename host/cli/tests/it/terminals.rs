@@ -1,0 +1,1 @@
+//! ps, logs, wait, stop, inspect, get from other terminals.
