@@ -15,7 +15,10 @@ impl Samples {
     /// Names and sorts measurements.
     pub fn new(name: &str, mut samples: Vec<Duration>) -> Self {
         samples.sort_unstable();
-        Self { name: name.to_owned(), sorted: samples }
+        Self {
+            name: name.to_owned(),
+            sorted: samples,
+        }
     }
 
     /// The value below which `percent` of the measurements lie (nearest rank); zero without measurements.
@@ -58,7 +61,10 @@ impl Samples {
 
 /// Head of the table.
 pub fn head() -> String {
-    format!("{:<44} {:>5} {:>9} {:>9} {:>9}", "milliseconds", "n", "p50", "p95", "p99")
+    format!(
+        "{:<44} {:>5} {:>9} {:>9} {:>9}",
+        "milliseconds", "n", "p50", "p95", "p99"
+    )
 }
 
 /// One line about a promise: what was reached, and whether that is enough.

@@ -24,7 +24,9 @@ use mutual_protocol::outcome::Outcome;
 use mutual_protocol::receipt::Build;
 use mutual_protocol::spec::ProgramRef;
 use mutual_protocol::{JobId, SigningKey};
-use mutual_runner::{CompileCache, Metering, ProgramKey, RunnerEvent, Spare, Spawner};
+use mutual_runner::{
+    CompileCache, CompiledProgram, Metering, ProgramKey, RunnerEvent, Spare, Spawner,
+};
 use mutual_store::{BlockStore, FileError, RunStore, Skipped, StagingArea};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -47,6 +49,8 @@ pub struct Attached {
     pub runtime: PathBuf,
     /// Compiled programs; without it each run compiles.
     pub cache: Option<CompileCache>,
+    /// The program's compiled code, when it was found already.
+    pub code: Option<CompiledProgram>,
     /// How this machine compiles, for receipts.
     pub build: Build,
     /// Makes sandbox processes.
@@ -180,16 +184,14 @@ pub fn witness_key() -> Result<SigningKey, getrandom::Error> {
     Ok(SigningKey::from_seed(&random()?))
 }
 
-/// Whether `cache` has the code that a run of this program without a fuel limit needs.
-pub fn is_compiled(cache: &CompileCache, program: ProgramRef) -> bool {
+/// The compiled code that a run of `program` without a fuel limit needs, when it is there.
+pub fn compiled(cache: &CompileCache, program: ProgramRef) -> Option<CompiledProgram> {
     let ProgramRef { cid, kind, .. } = program;
-    cache
-        .find(&ProgramKey {
-            program: cid,
-            kind,
-            metering: Metering::None,
-        })
-        .is_some()
+    cache.find(&ProgramKey {
+        program: cid,
+        kind,
+        metering: Metering::None,
+    })
 }
 
 /// What tasks on other threads share with the loop.
@@ -200,10 +202,15 @@ struct Shared {
     staging: StagingArea,
     cache: Option<CompileCache>,
     spawner: Spawner,
+    code: Mutex<Option<CompiledProgram>>,
     spare: Mutex<Option<Spare>>,
 }
 
 impl Shared {
+    fn take_code(&self) -> Option<CompiledProgram> {
+        self.code.lock().ok().and_then(|mut code| code.take())
+    }
+
     fn take_spare(&self) -> Option<Spare> {
         self.spare.lock().ok().and_then(|mut spare| spare.take())
     }

@@ -1,14 +1,13 @@
-//! The certificates of an ended run: kept as blobs, read back and verified like anybody else's.
+//! The certificates of an ended run: kept as one block, read back and verified like anybody else's.
 
-use crate::record::Proofs;
 use mutual_protocol::lease::cert::{CertError, Rules};
 use mutual_protocol::lease::{LeaseCert, ResultCert, Value};
 use mutual_protocol::receipt::Receipt;
 use mutual_protocol::sign::{Ed25519, VerifyError};
 use mutual_protocol::spec::{JobSpec, SpecError};
-use mutual_protocol::{Cid, Signed, Verified, codec, ids::Codec, limits};
+use mutual_protocol::{Cid, Signed, codec, ids::Codec, limits};
 use mutual_store::{BlockStore, FileError, GetError};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 /// What the certificates of a run prove, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,17 +32,15 @@ pub struct Shown {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
-    /// A blob is missing or damaged.
+    /// The block is missing or damaged.
     #[error(transparent)]
     Get(#[from] GetError),
-    /// A blob is not what the record says.
-    #[error("{cid} is not a {what}")]
+    /// The block holds something else.
+    #[error("{cid} holds no certificates")]
     Form {
-        /// The blob.
+        /// The block.
         cid: Cid,
-        /// What it should be.
-        what: &'static str,
-        /// Why it is not.
+        /// Why not.
         #[source]
         source: codec::DecodeError,
     },
@@ -61,52 +58,42 @@ pub enum ProofError {
     Mixed,
 }
 
-/// Certificates of one decided run.
-#[derive(Debug)]
-pub struct Bundle<'a> {
+/// Certificates of one decided run: everything that a stranger needs to check it, in one block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bundle {
     /// The spec.
-    pub spec: &'a Verified<JobSpec>,
-    /// The lease.
-    pub lease: &'a LeaseCert,
+    pub spec: Signed<JobSpec>,
+    /// The lease of the deciding attempt.
+    pub lease: LeaseCert,
     /// The decision.
-    pub result: &'a ResultCert,
+    pub result: ResultCert,
     /// The receipt.
-    pub receipt: &'a Verified<Receipt>,
+    pub receipt: Signed<Receipt>,
 }
 
-/// Keeps the certificates as blobs.
+/// Keeps the certificates as one block.
 ///
 /// # Errors
 /// When the store cannot be written.
-pub fn keep(store: &BlockStore, bundle: &Bundle<'_>) -> Result<Proofs, FileError> {
-    let put = |bytes: &[u8]| store.put_new(Codec::DagCbor, bytes);
-    Ok(Proofs {
-        spec: put(&bundle.spec.signed().encode())?,
-        lease: put(&codec::encode(bundle.lease))?,
-        result: put(&codec::encode(bundle.result))?,
-        receipt: put(&bundle.receipt.signed().encode())?,
-    })
+pub fn keep(store: &BlockStore, bundle: &Bundle) -> Result<Cid, FileError> {
+    store.put_new(Codec::DagCbor, &codec::encode(bundle))
 }
 
 /// Reads the certificates back and verifies each of them against the spec.
 ///
 /// # Errors
-/// When one is missing, damaged or not valid.
-pub fn read(store: &BlockStore, proofs: &Proofs) -> Result<Shown, ProofError> {
-    let spec = blob::<Signed<JobSpec>>(store, proofs.spec, "spec")?.verify(&Ed25519)?;
+/// When the block is missing or damaged, or a certificate is not valid.
+pub fn read(store: &BlockStore, cid: Cid) -> Result<Shown, ProofError> {
+    let bytes = store.get(cid, limits::BLOCK_BYTES_MAX)?;
+    let bundle: Bundle = codec::decode(&bytes, limits::BLOCK_BYTES_MAX)
+        .map_err(|source| ProofError::Form { cid, source })?;
+    let spec = bundle.spec.verify(&Ed25519)?;
     spec.check()?;
     let rules = Rules::new(&spec, &Ed25519);
-    let lease = rules.lease(&blob::<LeaseCert>(
-        store,
-        proofs.lease,
-        "lease certificate",
-    )?)?;
-    let result = rules.decided(&blob::<ResultCert>(
-        store,
-        proofs.result,
-        "result certificate",
-    )?)?;
-    let receipt = blob::<Signed<Receipt>>(store, proofs.receipt, "receipt")?.verify(&Ed25519)?;
+    let lease = rules.lease(&bundle.lease)?;
+    let result = rules.decided(&bundle.result)?;
+    let receipt = bundle.receipt.verify(&Ed25519)?;
     if receipt.value().token.register != result.token.register
         || lease.token.register != result.token.register
     {
@@ -128,18 +115,5 @@ pub fn read(store: &BlockStore, proofs: &Proofs) -> Result<Shown, ProofError> {
             Value::Cancelled { .. } => "cancelled",
         },
         build,
-    })
-}
-
-fn blob<T: Serialize + DeserializeOwned>(
-    store: &BlockStore,
-    cid: Cid,
-    what: &'static str,
-) -> Result<T, ProofError> {
-    let bytes = store.get(cid, limits::BLOCK_BYTES_MAX)?;
-    codec::decode(&bytes, limits::BLOCK_BYTES_MAX).map_err(|source| ProofError::Form {
-        cid,
-        what,
-        source,
     })
 }

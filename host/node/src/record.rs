@@ -21,23 +21,6 @@ pub enum RunState {
     Lost,
 }
 
-/// The certificates that a decided run leaves, as blobs of the store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proofs {
-    /// The signed spec.
-    #[serde(with = "cid_text")]
-    pub spec: Cid,
-    /// The lease certificate of the deciding attempt.
-    #[serde(with = "cid_text")]
-    pub lease: Cid,
-    /// The result certificate.
-    #[serde(with = "cid_text")]
-    pub result: Cid,
-    /// The host's signed receipt.
-    #[serde(with = "cid_text")]
-    pub receipt: Cid,
-}
-
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
@@ -57,8 +40,9 @@ pub struct Ending {
     /// The log, when anything was printed.
     #[serde(with = "cid_text::optional")]
     pub log: Option<Cid>,
-    /// Certificates, when the run was decided.
-    pub proofs: Option<Proofs>,
+    /// Certificates in one block (see [`crate::proofs`]), when the run was decided.
+    #[serde(with = "cid_text::optional")]
+    pub proofs: Option<Cid>,
 }
 
 /// One run of this account.
@@ -104,15 +88,10 @@ impl RunRecord {
     /// Content that must stay while this record stays.
     pub fn roots(&self) -> Vec<Cid> {
         let ending = self.ending.as_ref();
-        let proofs = ending.and_then(|ending| ending.proofs.as_ref());
         let mut roots = vec![self.program, self.inputs];
         roots.extend(ending.and_then(|ending| ending.outputs));
         roots.extend(ending.and_then(|ending| ending.log));
-        roots.extend(
-            proofs
-                .into_iter()
-                .flat_map(|p| [p.spec, p.lease, p.result, p.receipt]),
-        );
+        roots.extend(ending.and_then(|ending| ending.proofs));
         roots
     }
 }

@@ -19,14 +19,11 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<u8, Failure> {
     let live = (record.state == RunState::Running)
         .then(|| ask(&account, &run.job))
         .flatten();
-    let proofs = match record
-        .ending
-        .as_ref()
-        .and_then(|ending| ending.proofs.as_ref())
-    {
-        Some(kept) => Some(proofs::read(&account.blocks, kept).map_err(|e| explain::store(&e))?),
-        None => None,
-    };
+    let kept = record.ending.as_ref().and_then(|ending| ending.proofs);
+    let proofs = kept
+        .map(|cid| proofs::read(&account.blocks, cid))
+        .transpose();
+    let proofs = proofs.map_err(|e| explain::store(&e))?;
     if args.format.is_json() {
         output::json(&document(&record, live.as_ref(), proofs.as_ref()));
     } else {

@@ -62,11 +62,11 @@ fn run_here(args: &RunArgs, background: &mut Option<detach::Background>) -> Resu
     let witness =
         attached::witness_key().map_err(|e| Failure::new(codes::STORE_IO).caused_by(&e))?;
     let cache = open_cache(&account);
-    // What is in the cache was looked at when it was compiled.
-    if !cache
+    let code = cache
         .as_ref()
-        .is_some_and(|cache| attached::is_compiled(cache, program_ref))
-    {
+        .and_then(|cache| attached::compiled(cache, program_ref));
+    // What is in the cache was looked at when it was compiled.
+    if code.is_none() {
         inspect(&program.bytes)
             .and_then(|info| info.check())
             .map_err(|e| super::check::explain(&e))?;
@@ -89,6 +89,7 @@ fn run_here(args: &RunArgs, background: &mut Option<detach::Background>) -> Resu
         staging: account.staging,
         runtime: account.home.runtime().to_owned(),
         cache,
+        code,
         build: mutual_engine::build(),
         spawner,
         spare,

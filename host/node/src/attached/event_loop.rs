@@ -108,6 +108,7 @@ impl Loop {
             staging: node.staging,
             cache: node.cache,
             spawner: node.spawner,
+            code: Mutex::new(node.code),
             spare: Mutex::new(node.spare),
         };
         let (done_tx, done) = mpsc::channel(DONE_MAX);

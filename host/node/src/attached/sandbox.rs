@@ -89,6 +89,9 @@ pub(super) async fn code(
     shared: &Shared,
     compiling: impl FnOnce(),
 ) -> Result<CompiledProgram, Outcome> {
+    if let Some(code) = shared.take_code() {
+        return Ok(code);
+    }
     let spec = shared.prepared.spec.value();
     let metering = Metering::of(&spec.limits);
     let key = ProgramKey {

@@ -131,16 +131,13 @@ impl Record {
             .transpose()
             .map_err(RunError::Log)?;
         let (lease, result, receipt) = decided;
-        let kept = proofs::keep(
-            store,
-            &Bundle {
-                spec,
-                lease,
-                result,
-                receipt,
-            },
-        )
-        .map_err(RunError::Proofs)?;
+        let bundle = Bundle {
+            spec: spec.signed().clone(),
+            lease: lease.clone(),
+            result: result.clone(),
+            receipt: receipt.signed().clone(),
+        };
+        let kept = proofs::keep(store, &bundle).map_err(RunError::Proofs)?;
         let value = receipt.value();
         self.record.state = RunState::Ended;
         self.record.ending = Some(Ending {
