@@ -34,7 +34,10 @@ pub enum DecodeError {
 
 /// The canonical bytes of `value`.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    #[expect(clippy::expect_used, reason = "the types of this crate hold nothing that DAG-CBOR cannot express")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the types of this crate hold nothing that DAG-CBOR cannot express"
+    )]
     serde_ipld_dagcbor::to_vec(value).expect("own types encode")
 }
 
@@ -42,15 +45,22 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 ///
 /// # Errors
 /// When `bytes` is longer than `size_max`, nested too deeply, not a `T`, or not the canonical encoding of one.
-pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], size_max: usize) -> Result<T, DecodeError> {
+pub fn decode<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    size_max: usize,
+) -> Result<T, DecodeError> {
     if bytes.len() > size_max {
-        return Err(DecodeError::TooLarge { size: bytes.len(), max: size_max });
+        return Err(DecodeError::TooLarge {
+            size: bytes.len(),
+            max: size_max,
+        });
     }
     if !is_shallow(bytes) {
         return Err(DecodeError::Structure);
     }
-    let value: T =
-        serde_ipld_dagcbor::from_slice(bytes).map_err(|e| DecodeError::Form { detail: e.to_string() })?;
+    let value: T = serde_ipld_dagcbor::from_slice(bytes).map_err(|e| DecodeError::Form {
+        detail: e.to_string(),
+    })?;
     if encode(&value) != bytes {
         return Err(DecodeError::NotCanonical);
     }
@@ -67,11 +77,15 @@ fn is_shallow(bytes: &[u8]) -> bool {
             continue;
         }
         *left -= 1;
-        let Some((major, argument, tail)) = head(rest) else { return false };
+        let Some((major, argument, tail)) = head(rest) else {
+            return false;
+        };
         rest = tail;
         let children = match major {
             2 | 3 => {
-                let Some(tail) = usize::try_from(argument).ok().and_then(|n| rest.get(n..)) else { return false };
+                let Some(tail) = usize::try_from(argument).ok().and_then(|n| rest.get(n..)) else {
+                    return false;
+                };
                 rest = tail;
                 continue;
             }
@@ -101,7 +115,9 @@ fn head(bytes: &[u8]) -> Option<(u8, u64, &[u8])> {
         _ => return None,
     };
     let (argument, rest) = rest.split_at_checked(width)?;
-    let value = argument.iter().fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
+    let value = argument
+        .iter()
+        .fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
     Some((major, value, rest))
 }
 
@@ -119,31 +135,64 @@ mod tests {
 
     #[test]
     fn keys_are_sorted_by_length_first() {
-        let bytes = encode(&Sample { long_name: 1, b: vec![2] });
+        let bytes = encode(&Sample {
+            long_name: 1,
+            b: vec![2],
+        });
         assert_eq!(bytes, b"\xa2\x61b\x81\x02\x69long_name\x01");
-        assert_eq!(decode::<Sample>(&bytes, 100).unwrap(), Sample { long_name: 1, b: vec![2] });
+        assert_eq!(
+            decode::<Sample>(&bytes, 100).unwrap(),
+            Sample {
+                long_name: 1,
+                b: vec![2]
+            }
+        );
     }
 
     #[test]
     fn other_spellings_are_refused() {
         let unsorted = b"\xa2\x69long_name\x01\x61b\x81\x02";
-        assert!(matches!(decode::<Sample>(unsorted, 100), Err(DecodeError::NotCanonical | DecodeError::Form { .. })));
+        assert!(matches!(
+            decode::<Sample>(unsorted, 100),
+            Err(DecodeError::NotCanonical | DecodeError::Form { .. })
+        ));
         let wide = b"\xa2\x61b\x81\x02\x69long_name\x18\x01";
         assert!(decode::<Sample>(wide, 100).is_err());
         let extra = b"\xa3\x61b\x81\x02\x61c\x00\x69long_name\x01";
-        assert!(matches!(decode::<Sample>(extra, 100), Err(DecodeError::Form { .. })));
+        assert!(matches!(
+            decode::<Sample>(extra, 100),
+            Err(DecodeError::Form { .. })
+        ));
     }
 
     #[test]
     fn size_depth_and_truncation() {
-        assert!(matches!(decode::<Sample>(&[0; 101], 100), Err(DecodeError::TooLarge { size: 101, max: 100 })));
+        assert!(matches!(
+            decode::<Sample>(&[0; 101], 100),
+            Err(DecodeError::TooLarge {
+                size: 101,
+                max: 100
+            })
+        ));
         let deep = [0x81_u8; 100];
-        assert!(matches!(decode::<Sample>(&deep, 100), Err(DecodeError::Structure)));
-        let bytes = encode(&Sample { long_name: 1, b: vec![2] });
+        assert!(matches!(
+            decode::<Sample>(&deep, 100),
+            Err(DecodeError::Structure)
+        ));
+        let bytes = encode(&Sample {
+            long_name: 1,
+            b: vec![2],
+        });
         for end in 0..bytes.len() {
-            assert!(decode::<Sample>(&bytes[..end], 100).is_err(), "cut at {end}");
+            assert!(
+                decode::<Sample>(&bytes[..end], 100).is_err(),
+                "cut at {end}"
+            );
         }
         let huge_list = b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff";
-        assert!(matches!(decode::<Vec<u64>>(huge_list, 100), Err(DecodeError::Structure)));
+        assert!(matches!(
+            decode::<Vec<u64>>(huge_list, 100),
+            Err(DecodeError::Structure)
+        ));
     }
 }

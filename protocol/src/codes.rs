@@ -99,9 +99,21 @@ mod tests {
         for (i, row) in TABLE.iter().enumerate() {
             let parts: Vec<_> = row.code.split("::").collect();
             assert!(parts.len() == 3 && parts[0] == "mc", "{}", row.code);
-            assert!(row.code.bytes().all(|b| b.is_ascii_lowercase() || b":-".contains(&b)), "{}", row.code);
-            assert!(!row.meaning.ends_with('.') && row.meaning.starts_with(|c: char| !c.is_uppercase()));
-            assert!(TABLE.iter().skip(i + 1).all(|other| other.code != row.code), "{} twice", row.code);
+            assert!(
+                row.code
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b":-".contains(&b)),
+                "{}",
+                row.code
+            );
+            assert!(
+                !row.meaning.ends_with('.') && row.meaning.starts_with(|c: char| !c.is_uppercase())
+            );
+            assert!(
+                TABLE.iter().skip(i + 1).all(|other| other.code != row.code),
+                "{} twice",
+                row.code
+            );
             assert_eq!(Code::find(row.code), Some(row));
         }
     }

@@ -6,7 +6,9 @@ mod token;
 
 pub use cid::{Cid, CidError, Codec};
 pub use text::ParseIdError;
-pub use token::{Epoch, FencingToken, Generation, RegisterId, ReplicaIndex, ShardIndex, ShardRange, Slot};
+pub use token::{
+    Epoch, FencingToken, Generation, RegisterId, ReplicaIndex, ShardIndex, ShardRange, Slot,
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -164,10 +166,19 @@ mod tests {
     #[test]
     fn wrong_prefix_length_and_alphabet_are_refused() {
         let node = NodeId::from_bytes([7; 32]).to_string();
-        assert_eq!(node.parse::<JobId>(), Err(ParseIdError::Prefix { want: "j" }));
-        assert_eq!("j-00".parse::<JobId>(), Err(ParseIdError::Length { want: 52, got: 2 }));
+        assert_eq!(
+            node.parse::<JobId>(),
+            Err(ParseIdError::Prefix { want: "j" })
+        );
+        assert_eq!(
+            "j-00".parse::<JobId>(),
+            Err(ParseIdError::Length { want: 52, got: 2 })
+        );
         let bad = format!("j-{}", "u".repeat(52));
-        assert_eq!(bad.parse::<JobId>(), Err(ParseIdError::Character { found: 'u' }));
+        assert_eq!(
+            bad.parse::<JobId>(),
+            Err(ParseIdError::Character { found: 'u' })
+        );
         // 52 characters carry 260 bits: the last four must be zero, so that a value has one spelling only.
         let loose = format!("j-{}", "z".repeat(52));
         assert_eq!(loose.parse::<JobId>(), Err(ParseIdError::Padding));

@@ -8,7 +8,7 @@ pub mod cert;
 use crate::ids::{Cid, Digest, Epoch, FencingToken, NodeId, Nonce, RegisterId};
 use crate::limits;
 use crate::membership::MembershipCert;
-use crate::outcome::{Blame, Outcome};
+use crate::outcome::Blame;
 use crate::receipt::{AttemptRecord, Usage};
 use crate::sign::{Message, Signed};
 use crate::spec::Requirements;
@@ -37,13 +37,17 @@ macro_rules! message {
 
 message!(
     /// A signed proposal of work to one host. Signer: owner or a witness of the spec.
-    Offer, "offer", 8 << 10, {
+    Offer, "offer", VALUE_BYTES_MAX + (8 << 10), {
         /// The spec's blob.
         spec: Cid,
         /// The register that is free.
         register: RegisterId,
+        /// The epoch to claim, as far as the sender knows.
+        epoch: Epoch,
         /// What the host must have, so that it can refuse without fetching the spec.
         requirements: Requirements,
+        /// Attempts that guest or owner are to blame for, so far; with those of its own, the holder may prove failure.
+        failures: Vec<Signed<AttemptRecord>>,
     }
 );
 
@@ -108,6 +112,8 @@ pub enum NackReason {
     NotEntitled,
     /// Too many holds of this host lapsed or are open.
     TooManyHolds,
+    /// Some of the shards belong to another range that was claimed before.
+    Overlaps,
     /// The spec is not known, or its time is over.
     UnknownJob,
     /// The sender's token is not the promised one.
@@ -289,14 +295,14 @@ pub struct ResultCert {
 }
 
 message!(
-    /// Ends a lease early. Signer: the holder.
+    /// Ends a lease, or a hold, early. Signer: the holder.
     Release, "release", 8 << 10, {
         /// The lease.
         token: FencingToken,
-        /// How the attempt ended.
-        outcome: Outcome,
         /// Whose doing.
         blame: Blame,
+        /// How the attempt ended; none when nothing ran.
+        attempt: Option<Signed<AttemptRecord>>,
         /// Newest checkpoint.
         checkpoint: Option<CheckpointHead>,
     }

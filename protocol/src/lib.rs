@@ -20,7 +20,7 @@ pub mod sign;
 pub mod spec;
 
 pub use ids::{
-    Cid, Digest, Epoch, FencingToken, Generation, JobId, NodeId, OwnerId, PoolId, PublicKey, RegisterId,
-    ReplicaIndex, ShardIndex, ShardRange, Slot, SpecHash,
+    Cid, Digest, Epoch, FencingToken, Generation, JobId, NodeId, OwnerId, PoolId, PublicKey,
+    RegisterId, ReplicaIndex, ShardIndex, ShardRange, Slot, SpecHash,
 };
 pub use sign::{Signed, SigningKey, Verified, Verifier};

@@ -44,6 +44,20 @@ pub const LEASE_TTL_MS_ATTACHED: u32 = 10_000;
 pub const HOLD_MS: u32 = 3_000;
 /// Unactivated holds of one host at one witness.
 pub const HOLDS_PER_HOST_MAX: usize = 4;
+/// A host whose lapsed holds of one register reach this number waits before it may claim that register again.
+pub const LAPSED_HOLDS_MAX: u8 = 2;
+/// How long it waits, in lengths of the lease.
+pub const BAR_TTLS: u64 = 10;
+/// Hosts of one register whose lapses are remembered: each cost a hold, so 64 are three minutes of abuse.
+pub const BARRED_HOSTS_MAX: usize = 64;
+/// An unanswered request is sent again after this many milliseconds, five times within a hold.
+pub const RETRY_MS: u64 = 500;
+/// Clock rates lie within this of real time, per cent: a hundred times what a bad crystal does.
+pub const CLOCK_RATE_ERROR_PERCENT: u64 = 1;
+/// A holder stops this long before its lease ends by its own clock, milliseconds; a tenth of short leases.
+pub const LEASE_MARGIN_MS_MAX: u64 = 2_000;
+/// A spec's messages are refused this long after its `not_after_ms`, milliseconds: wall clocks err by hours.
+pub const WALL_SLACK_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Registers that one witness keeps in memory; a standing witness will page them to disk.
 pub const REGISTERS_MAX: usize = 65_536;
 /// Bytes of one frame between the sandbox process and its parent.
@@ -87,15 +101,23 @@ table! {
     ARGUMENTS_MAX "arguments", PREOPENS_MAX "folders", WITNESSES_MAX "nodes", SHARDS_MAX "shards",
     REPLICAS_MAX "replicas", ALLOWED_HOSTS_MAX "nodes", REGEN_KEYS_MAX "keys", ATTEMPTS_MAX "records",
     EPOCH_JUMP_MAX "epochs", LEASE_TTL_MS_MIN "ms", LEASE_TTL_MS_MAX "ms", LEASE_TTL_MS_ATTACHED "ms",
-    HOLD_MS "ms", HOLDS_PER_HOST_MAX "holds", REGISTERS_MAX "registers", FRAME_BYTES_MAX "bytes",
+    HOLD_MS "ms", HOLDS_PER_HOST_MAX "holds", LAPSED_HOLDS_MAX "holds", BAR_TTLS "leases",
+    BARRED_HOSTS_MAX "hosts", RETRY_MS "ms", CLOCK_RATE_ERROR_PERCENT "per cent", LEASE_MARGIN_MS_MAX "ms",
+    WALL_SLACK_MS "ms", REGISTERS_MAX "registers", FRAME_BYTES_MAX "bytes",
     MEMORY_BYTES_DEFAULT "bytes", MEMORY_BYTES_MAX "bytes", DISK_BYTES_DEFAULT "bytes", FILES_MAX "files",
     STDIO_BYTES_MAX "bytes", LOG_BYTES_MAX "bytes", KEEP_DAYS_DEFAULT "days",
 }
 
 const _: () = {
     assert!(LEASE_TTL_MS_MIN <= LEASE_TTL_MS_ATTACHED && LEASE_TTL_MS_ATTACHED <= LEASE_TTL_MS_MAX);
-    assert!(HOLD_MS < LEASE_TTL_MS_MIN, "a hold must not outlive the shortest lease");
-    assert!(MANIFEST_BYTES_MAX >= MANIFEST_ENTRIES_MAX * 128, "a full manifest must fit");
+    assert!(
+        HOLD_MS < LEASE_TTL_MS_MIN,
+        "a hold must not outlive the shortest lease"
+    );
+    assert!(
+        MANIFEST_BYTES_MAX >= MANIFEST_ENTRIES_MAX * 128,
+        "a full manifest must fit"
+    );
     assert!(MEMORY_BYTES_DEFAULT <= MEMORY_BYTES_MAX);
     assert!(PATH_BYTES_MAX >= NAME_BYTES_MAX);
     assert!(FRAME_BYTES_MAX > BLOCK_BYTES_MAX);

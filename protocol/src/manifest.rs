@@ -94,7 +94,11 @@ impl GuestPath {
     /// What is left of this path below `base`: `Some("")` for `base` itself.
     pub fn below(&self, base: &Self) -> Option<&str> {
         let rest = self.0.strip_prefix(&base.0)?;
-        if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+        if rest.is_empty() {
+            Some(rest)
+        } else {
+            rest.strip_prefix('/')
+        }
     }
 }
 
@@ -115,7 +119,9 @@ impl<'de> Deserialize<'de> for GuestPath {
         let text = String::deserialize(deserializer)?;
         let path = Self::parse(&text).map_err(serde::de::Error::custom)?;
         if path.0 != text {
-            return Err(serde::de::Error::custom("the path is not in its normal form"));
+            return Err(serde::de::Error::custom(
+                "the path is not in its normal form",
+            ));
         }
         Ok(path)
     }
@@ -197,11 +203,20 @@ impl Manifest {
         let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
         for entry in entries {
             while let Some(last) = kept.last() {
-                let Some(rest) = entry.path.below(&last.path) else { break };
+                let Some(rest) = entry.path.below(&last.path) else {
+                    break;
+                };
                 match last.node {
-                    Node::Directory if entry.path != last.path || entry.node == Node::Directory => kept.pop(),
+                    Node::Directory if entry.path != last.path || entry.node == Node::Directory => {
+                        kept.pop()
+                    }
                     _ if rest.is_empty() => return Err(ManifestError::Twice { path: entry.path }),
-                    _ => return Err(ManifestError::ThroughFile { file: last.path.clone(), path: entry.path }),
+                    _ => {
+                        return Err(ManifestError::ThroughFile {
+                            file: last.path.clone(),
+                            path: entry.path,
+                        });
+                    }
                 };
             }
             kept.push(entry);
@@ -216,7 +231,9 @@ impl Manifest {
 
     /// Bytes of all files.
     pub fn total_bytes(&self) -> u64 {
-        self.files().map(|(_, _, size)| size).fold(0, u64::saturating_add)
+        self.files()
+            .map(|(_, _, size)| size)
+            .fold(0, u64::saturating_add)
     }
 
     /// Path, content and size of each file.
@@ -233,7 +250,9 @@ impl<'de> Deserialize<'de> for Manifest {
         let entries = Vec::<Entry>::deserialize(deserializer)?;
         let manifest = Self::new(entries.clone()).map_err(serde::de::Error::custom)?;
         if manifest.0 != entries {
-            return Err(serde::de::Error::custom("the entries are not in canonical order"));
+            return Err(serde::de::Error::custom(
+                "the entries are not in canonical order",
+            ));
         }
         Ok(manifest)
     }
@@ -245,12 +264,22 @@ mod tests {
     use crate::ids::Codec;
 
     fn file(path: &str) -> Entry {
-        let node = Node::File { cid: Cid::of(Codec::Raw, path.as_bytes()), size: 1, executable: false };
-        Entry { path: GuestPath::parse(path).unwrap(), node }
+        let node = Node::File {
+            cid: Cid::of(Codec::Raw, path.as_bytes()),
+            size: 1,
+            executable: false,
+        };
+        Entry {
+            path: GuestPath::parse(path).unwrap(),
+            node,
+        }
     }
 
     fn directory(path: &str) -> Entry {
-        Entry { path: GuestPath::parse(path).unwrap(), node: Node::Directory }
+        Entry {
+            path: GuestPath::parse(path).unwrap(),
+            node: Node::Directory,
+        }
     }
 
     #[test]
@@ -260,28 +289,58 @@ mod tests {
         }
         assert_eq!(GuestPath::parse("/"), Err(GuestPathError::Empty));
         assert_eq!(GuestPath::parse("a/../b"), Err(GuestPathError::Parent));
-        assert_eq!(GuestPath::parse("a\0b"), Err(GuestPathError::Character { found: '\0' }));
-        assert_eq!(GuestPath::parse("a\\b"), Err(GuestPathError::Character { found: '\\' }));
-        assert_eq!(GuestPath::parse(&"x".repeat(256)), Err(GuestPathError::TooLong));
-        assert_eq!(GuestPath::parse(&"x/".repeat(65)), Err(GuestPathError::TooDeep));
+        assert_eq!(
+            GuestPath::parse("a\0b"),
+            Err(GuestPathError::Character { found: '\0' })
+        );
+        assert_eq!(
+            GuestPath::parse("a\\b"),
+            Err(GuestPathError::Character { found: '\\' })
+        );
+        assert_eq!(
+            GuestPath::parse(&"x".repeat(256)),
+            Err(GuestPathError::TooLong)
+        );
+        assert_eq!(
+            GuestPath::parse(&"x/".repeat(65)),
+            Err(GuestPathError::TooDeep)
+        );
     }
 
     #[test]
     fn order_is_by_names_and_each_path_is_there_once() {
-        let manifest = Manifest::new(vec![file("a-b"), file("a/b"), directory("a"), directory("c")]).unwrap();
+        let manifest = Manifest::new(vec![
+            file("a-b"),
+            file("a/b"),
+            directory("a"),
+            directory("c"),
+        ])
+        .unwrap();
         let paths: Vec<_> = manifest.entries().iter().map(|e| e.path.as_str()).collect();
         assert_eq!(paths, ["a/b", "a-b", "c"]);
         let path = GuestPath::parse("x").unwrap();
-        assert_eq!(Manifest::new(vec![file("x"), file("/x")]), Err(ManifestError::Twice { path }));
-        assert!(matches!(Manifest::new(vec![file("x"), file("x/y")]), Err(ManifestError::ThroughFile { .. })));
-        assert!(matches!(Manifest::new(vec![file("x"), directory("x")]), Err(ManifestError::Twice { .. })));
+        assert_eq!(
+            Manifest::new(vec![file("x"), file("/x")]),
+            Err(ManifestError::Twice { path })
+        );
+        assert!(matches!(
+            Manifest::new(vec![file("x"), file("x/y")]),
+            Err(ManifestError::ThroughFile { .. })
+        ));
+        assert!(matches!(
+            Manifest::new(vec![file("x"), directory("x")]),
+            Err(ManifestError::Twice { .. })
+        ));
     }
 
     #[test]
     fn only_the_canonical_order_decodes() {
         let manifest = Manifest::new(vec![file("a"), file("b")]).unwrap();
         let bytes = crate::codec::encode(&manifest);
-        assert_eq!(crate::codec::decode::<Manifest>(&bytes, 10_000).unwrap(), manifest);
+        assert_eq!(
+            crate::codec::decode::<Manifest>(&bytes, 10_000).unwrap(),
+            manifest
+        );
         let swapped = crate::codec::encode(&vec![file("b"), file("a")]);
         assert!(crate::codec::decode::<Manifest>(&swapped, 10_000).is_err());
     }

@@ -59,7 +59,12 @@ impl SigningKey {
     pub fn sign<T: Message>(&self, value: T) -> Verified<T> {
         let body = codec::encode(&value);
         let signature = Signature::from_bytes(self.0.sign(&preimage::<T>(&body)).to_bytes());
-        let signed = Signed { body: body.into(), signer: self.public(), signature, kind: PhantomData };
+        let signed = Signed {
+            body: body.into(),
+            signer: self.public(),
+            signature,
+            kind: PhantomData,
+        };
         Verified { value, signed }
     }
 }
@@ -127,10 +132,15 @@ impl<T: Message> Signed<T> {
     /// When the signature or the body is not valid.
     pub fn verify(&self, verifier: &dyn Verifier) -> Result<Verified<T>, VerifyError> {
         if !verifier.verifies(&self.signer, &preimage::<T>(&self.body), &self.signature) {
-            return Err(VerifyError::Signature { signer: self.signer });
+            return Err(VerifyError::Signature {
+                signer: self.signer,
+            });
         }
         let value = codec::decode(&self.body, T::SIZE_MAX).map_err(VerifyError::Body)?;
-        Ok(Verified { value, signed: self.clone() })
+        Ok(Verified {
+            value,
+            signed: self.clone(),
+        })
     }
 }
 
@@ -198,13 +208,19 @@ mod tests {
     fn signed_value_survives_the_wire() {
         let key = SigningKey::from_seed(&[1; 32]);
         let bytes = key.sign(Ping(7)).signed().encode();
-        let back = Signed::<Ping>::decode(&bytes).unwrap().verify(&Ed25519).unwrap();
+        let back = Signed::<Ping>::decode(&bytes)
+            .unwrap()
+            .verify(&Ed25519)
+            .unwrap();
         assert_eq!((back.value(), back.signer()), (&Ping(7), key.public()));
     }
 
     #[test]
     fn every_flipped_bit_is_refused() {
-        let bytes = SigningKey::from_seed(&[1; 32]).sign(Ping(7)).signed().encode();
+        let bytes = SigningKey::from_seed(&[1; 32])
+            .sign(Ping(7))
+            .signed()
+            .encode();
         for at in 0..bytes.len() * 8 {
             let mut bad = bytes.clone();
             bad[at / 8] ^= 1 << (at % 8);
@@ -215,14 +231,23 @@ mod tests {
 
     #[test]
     fn a_signature_is_for_one_kind_only() {
-        let ping = SigningKey::from_seed(&[1; 32]).sign(Ping(7)).signed().encode();
+        let ping = SigningKey::from_seed(&[1; 32])
+            .sign(Ping(7))
+            .signed()
+            .encode();
         let pong = Signed::<Pong>::decode(&ping).unwrap();
-        assert!(matches!(pong.verify(&Ed25519), Err(VerifyError::Signature { .. })));
+        assert!(matches!(
+            pong.verify(&Ed25519),
+            Err(VerifyError::Signature { .. })
+        ));
     }
 
     #[test]
     fn a_private_key_is_not_printed() {
         let text = format!("{:?}", SigningKey::from_seed(&[0xab; 32]));
-        assert!(text.starts_with("SigningKey(k-") && !text.contains("abab"), "{text}");
+        assert!(
+            text.starts_with("SigningKey(k-") && !text.contains("abab"),
+            "{text}"
+        );
     }
 }

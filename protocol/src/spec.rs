@@ -75,7 +75,13 @@ pub struct Profile {
 impl Profile {
     /// The profile that this release runs: the plain path.
     pub fn plain() -> Self {
-        Self { features: "mc-1".to_owned(), pass: 0, cost_table: 0, world: 0, class: DeterminismClass::Open }
+        Self {
+            features: "mc-1".to_owned(),
+            pass: 0,
+            cost_table: 0,
+            world: 0,
+            class: DeterminismClass::Open,
+        }
     }
 
     /// The profile's identity in receipts.
@@ -103,8 +109,8 @@ pub enum Stdin {
 pub struct Preopen {
     /// The name as the guest sees it, byte for byte: `.`, `data` or `/data`.
     pub name: String,
-    /// Where its content lies in the input manifest and, when writable, in the output manifest.
-    pub path: GuestPath,
+    /// Where its content lies in the guest's root; none means the root itself, whose name is `/`.
+    pub path: Option<GuestPath>,
     /// Whether what the guest changes comes back.
     pub writable: bool,
 }
@@ -169,7 +175,13 @@ pub struct Shape {
 impl Shape {
     /// One task, run once.
     pub const fn single() -> Self {
-        Self { tasks: 1, tasks_per_shard: 1, shards: 1, replicas: 1, agree: 1 }
+        Self {
+            tasks: 1,
+            tasks_per_shard: 1,
+            shards: 1,
+            replicas: 1,
+            agree: 1,
+        }
     }
 }
 
@@ -181,6 +193,18 @@ pub struct WitnessSet {
     pub keys: Vec<PublicKey>,
     /// Quorum.
     pub quorum: u16,
+}
+
+impl WitnessSet {
+    /// How many lying witnesses the set survives: any two quorums share one more than that.
+    pub fn liars(&self) -> usize {
+        (usize::from(self.quorum) * 2).saturating_sub(self.keys.len() + 1)
+    }
+
+    /// How many refusals make a quorum impossible: n - q + 1.
+    pub fn blocking(&self) -> usize {
+        (self.keys.len() + 1).saturating_sub(usize::from(self.quorum))
+    }
 }
 
 /// Who has the last word on a generation.

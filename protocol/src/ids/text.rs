@@ -59,14 +59,23 @@ pub(super) fn encode(prefix: &str, bytes: &[u8]) -> String {
 }
 
 pub(super) fn short(prefix: &str, bytes: &[u8]) -> String {
-    encode(prefix, bytes).chars().take(prefix.len() + 1 + SHORT_CHARS).collect()
+    encode(prefix, bytes)
+        .chars()
+        .take(prefix.len() + 1 + SHORT_CHARS)
+        .collect()
 }
 
 fn letter(value: u32) -> char {
-    usize::try_from(value & 31).ok().and_then(|i| ALPHABET.get(i)).map_or('0', |b| char::from(*b))
+    usize::try_from(value & 31)
+        .ok()
+        .and_then(|i| ALPHABET.get(i))
+        .map_or('0', |b| char::from(*b))
 }
 
-pub(super) fn decode<const N: usize>(prefix: &'static str, s: &str) -> Result<[u8; N], ParseIdError> {
+pub(super) fn decode<const N: usize>(
+    prefix: &'static str,
+    s: &str,
+) -> Result<[u8; N], ParseIdError> {
     let rest = s
         .strip_prefix(prefix)
         .and_then(|rest| rest.strip_prefix('-'))
@@ -79,7 +88,10 @@ pub(super) fn decode<const N: usize>(prefix: &'static str, s: &str) -> Result<[u
     let mut out = Vec::with_capacity(N);
     let (mut buffer, mut bits) = (0_u32, 0_u32);
     for found in rest.chars() {
-        let value = ALPHABET.iter().position(|b| char::from(*b) == found).ok_or(ParseIdError::Character { found })?;
+        let value = ALPHABET
+            .iter()
+            .position(|b| char::from(*b) == found)
+            .ok_or(ParseIdError::Character { found })?;
         buffer = (buffer << 5) | u32::try_from(value).unwrap_or(0);
         bits += 5;
         if bits >= 8 {
@@ -92,10 +104,13 @@ pub(super) fn decode<const N: usize>(prefix: &'static str, s: &str) -> Result<[u
         return Err(ParseIdError::Padding);
     }
     let got = out.len();
-    out.try_into().map_err(|_: Vec<u8>| ParseIdError::Length { want: N, got })
+    out.try_into()
+        .map_err(|_: Vec<u8>| ParseIdError::Length { want: N, got })
 }
 
-pub(super) fn deserialize_bytes<'de, const N: usize, D: serde::Deserializer<'de>>(d: D) -> Result<[u8; N], D::Error> {
+pub(super) fn deserialize_bytes<'de, const N: usize, D: serde::Deserializer<'de>>(
+    d: D,
+) -> Result<[u8; N], D::Error> {
     struct Exact<const N: usize>;
     impl<const N: usize> Visitor<'_> for Exact<N> {
         type Value = [u8; N];
@@ -105,7 +120,8 @@ pub(super) fn deserialize_bytes<'de, const N: usize, D: serde::Deserializer<'de>
         }
 
         fn visit_bytes<E: serde::de::Error>(self, v: &[u8]) -> Result<[u8; N], E> {
-            v.try_into().map_err(|_: std::array::TryFromSliceError| E::invalid_length(v.len(), &self))
+            v.try_into()
+                .map_err(|_: std::array::TryFromSliceError| E::invalid_length(v.len(), &self))
         }
 
         fn visit_byte_buf<E: serde::de::Error>(self, v: Vec<u8>) -> Result<[u8; N], E> {

@@ -60,7 +60,12 @@ impl ShardRange {
 
     /// Whether the range is not empty and ends within `shards`.
     pub fn is_within(&self, shards: u32) -> bool {
-        self.count > 0 && self.first.0.checked_add(self.count).is_some_and(|end| end <= shards)
+        self.count > 0
+            && self
+                .first
+                .0
+                .checked_add(self.count)
+                .is_some_and(|end| end <= shards)
     }
 }
 
@@ -121,7 +126,10 @@ mod tests {
             shards: ShardRange::one(ShardIndex(0)),
             slot: Slot::Replica(ReplicaIndex(0)),
         };
-        FencingToken { register, epoch: Epoch(epoch) }
+        FencingToken {
+            register,
+            epoch: Epoch(epoch),
+        }
     }
 
     #[test]
@@ -131,14 +139,41 @@ mod tests {
         assert!(!token(0, 1).supersedes(&token(0, 1)));
         let mut other = token(0, 1);
         other.register.slot = Slot::Pick;
-        assert!(!token(5, 5).supersedes(&other), "different registers are not ordered");
+        assert!(
+            !token(5, 5).supersedes(&other),
+            "different registers are not ordered"
+        );
     }
 
     #[test]
     fn ranges_are_checked_without_overflow() {
-        assert!(ShardRange { first: ShardIndex(2), count: 3 }.is_within(5));
-        assert!(!ShardRange { first: ShardIndex(2), count: 4 }.is_within(5));
-        assert!(!ShardRange { first: ShardIndex(0), count: 0 }.is_within(5));
-        assert!(!ShardRange { first: ShardIndex(u32::MAX), count: 2 }.is_within(u32::MAX));
+        assert!(
+            ShardRange {
+                first: ShardIndex(2),
+                count: 3
+            }
+            .is_within(5)
+        );
+        assert!(
+            !ShardRange {
+                first: ShardIndex(2),
+                count: 4
+            }
+            .is_within(5)
+        );
+        assert!(
+            !ShardRange {
+                first: ShardIndex(0),
+                count: 0
+            }
+            .is_within(5)
+        );
+        assert!(
+            !ShardRange {
+                first: ShardIndex(u32::MAX),
+                count: 2
+            }
+            .is_within(u32::MAX)
+        );
     }
 }

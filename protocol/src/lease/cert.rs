@@ -1,8 +1,7 @@
 //! Verification of certificates against a spec. Pure, offline, the same for every reader.
 
 use super::{Committed, LeaseCert, Promise, QuorumCert, ResultCert, Value, Vote};
-use crate::ids::{Epoch, FencingToken, NodeId, OwnerId, PublicKey, RegisterId};
-use crate::outcome::Blame;
+use crate::ids::{Epoch, FencingToken, NodeId, OwnerId, PublicKey, RegisterId, Slot};
 use crate::receipt::AttemptRecord;
 use crate::sign::{Message, Signed, Verified, Verifier, VerifyError};
 use crate::spec::{JobSpec, WitnessSet};
@@ -88,6 +87,11 @@ impl<'a> Rules<'a> {
         Self { spec, verifier }
     }
 
+    /// The spec.
+    pub const fn spec(&self) -> &'a Verified<JobSpec> {
+        self.spec
+    }
+
     /// Checks a lease certificate.
     ///
     /// # Errors
@@ -97,7 +101,12 @@ impl<'a> Rules<'a> {
         let first = promises.first().ok_or(CertError::Mixed)?.value();
         let (token, host) = (first.token, first.host);
         self.check_register(&token.register)?;
-        let mut lease = Lease { token, host, ttl_ms: first.ttl_ms, lock: None };
+        let mut lease = Lease {
+            token,
+            host,
+            ttl_ms: first.ttl_ms,
+            lock: None,
+        };
         for promise in promises.iter().map(Verified::value) {
             if (promise.token, promise.host) != (token, host) {
                 return Err(CertError::Mixed);
@@ -113,9 +122,13 @@ impl<'a> Rules<'a> {
     /// # Errors
     /// When the lock is not a valid certificate of an earlier epoch.
     pub fn promise_lock(&self, promise: &Promise) -> Result<Option<Certified>, CertError> {
-        let Some(lock) = &promise.lock else { return Ok(None) };
+        let Some(lock) = &promise.lock else {
+            return Ok(None);
+        };
         let certified = self.certified(lock)?;
-        if certified.token.register != promise.token.register || certified.token.epoch >= promise.token.epoch {
+        if certified.token.register != promise.token.register
+            || certified.token.epoch >= promise.token.epoch
+        {
             return Err(CertError::Mixed);
         }
         Ok(Some(certified))
@@ -127,10 +140,13 @@ impl<'a> Rules<'a> {
     /// When it does not prove that a quorum voted for one value at one token.
     pub fn certified(&self, cert: &QuorumCert) -> Result<Certified, CertError> {
         let votes = self.quorum(&cert.votes)?;
-        self.agreed(&cert.value, votes.iter().map(|vote| {
-            let Vote { token, host, value } = *vote.value();
-            (token, host, value)
-        }))
+        self.agreed(
+            &cert.value,
+            votes.iter().map(|vote| {
+                let Vote { token, host, value } = *vote.value();
+                (token, host, value)
+            }),
+        )
     }
 
     /// Checks a result certificate.
@@ -139,10 +155,13 @@ impl<'a> Rules<'a> {
     /// When it does not prove that a quorum stored one value at one token.
     pub fn decided(&self, cert: &ResultCert) -> Result<Certified, CertError> {
         let commits = self.quorum(&cert.commits)?;
-        self.agreed(&cert.value, commits.iter().map(|commit| {
-            let Committed { token, host, value } = *commit.value();
-            (token, host, value)
-        }))
+        self.agreed(
+            &cert.value,
+            commits.iter().map(|commit| {
+                let Committed { token, host, value } = *commit.value();
+                (token, host, value)
+            }),
+        )
     }
 
     /// Checks that `value` may be decided: who signed its records, whose fault, how many attempts.
@@ -151,11 +170,20 @@ impl<'a> Rules<'a> {
     /// The first broken rule.
     pub fn admissible(&self, value: &Value, register: &RegisterId) -> Result<(), CertError> {
         let refuse = |rule| Err(CertError::Inadmissible { rule });
+        if register.slot == Slot::Pick && !matches!(value, Value::Cancelled { .. }) {
+            return refuse("a pick needs result certificates, which no value carries yet");
+        }
         match value {
-            Value::Ok { manifest, receipt, attempt } => {
+            Value::Ok {
+                manifest,
+                receipt,
+                attempt,
+            } => {
                 let record = self.attempt(attempt, register)?;
                 match record.manifest == Some(*manifest) && record.receipt == *receipt {
-                    _ if !record.outcome.is_finished() => refuse("an Ok value needs a finished attempt"),
+                    _ if !record.outcome.is_finished() => {
+                        refuse("an Ok value needs a finished attempt")
+                    }
                     false => refuse("manifest and receipt are those of the attempt"),
                     true => Ok(()),
                 }
@@ -166,10 +194,7 @@ impl<'a> Rules<'a> {
                 }
                 let mut last = Epoch(0);
                 for attempt in attempts {
-                    let record = self.attempt(attempt, register)?;
-                    if record.outcome.is_finished() || !record.blame.is_final() {
-                        return refuse("only failures by guest or owner are values");
-                    }
+                    let record = self.failure(attempt, register)?;
                     if record.token.epoch <= last {
                         return refuse("attempts are of rising epochs");
                     }
@@ -179,12 +204,32 @@ impl<'a> Rules<'a> {
             }
             Value::Cancelled { order } => {
                 let order = order.verify(self.verifier)?;
-                if OwnerId::from(order.signer()) != self.spec.value().owner || order.value().register != *register {
+                if OwnerId::from(order.signer()) != self.spec.value().owner
+                    || order.value().register != *register
+                {
                     return refuse("a job is cancelled by its owner's order for this register");
                 }
                 Ok(())
             }
         }
+    }
+
+    /// Checks that a record counts towards a failed value of `register`: signed by its host, unfinished, by guest or owner.
+    ///
+    /// # Errors
+    /// The first broken rule.
+    pub fn failure(
+        &self,
+        attempt: &Signed<AttemptRecord>,
+        register: &RegisterId,
+    ) -> Result<AttemptRecord, CertError> {
+        let record = self.attempt(attempt, register)?;
+        if record.outcome.is_finished() || !record.blame.is_final() {
+            return Err(CertError::Inadmissible {
+                rule: "only failures by guest or owner are values",
+            });
+        }
+        Ok(record)
     }
 
     /// Checks that a register belongs to this spec.
@@ -194,22 +239,34 @@ impl<'a> Rules<'a> {
     pub fn check_register(&self, register: &RegisterId) -> Result<(), CertError> {
         let spec = self.spec.value();
         let replica = match register.slot {
-            crate::ids::Slot::Replica(replica) => replica.0 < spec.shape.replicas,
-            crate::ids::Slot::Pick => spec.shape.replicas > 1,
+            Slot::Replica(replica) => replica.0 < spec.shape.replicas,
+            Slot::Pick => spec.shape.replicas > 1,
         };
         let own = register.job == self.spec.job() && register.generation == spec.generation;
-        if own && replica && register.shards.is_within(spec.shape.shards) { Ok(()) } else { Err(CertError::Mixed) }
+        if own && replica && register.shards.is_within(spec.shape.shards) {
+            Ok(())
+        } else {
+            Err(CertError::Mixed)
+        }
     }
 
-    fn attempt(&self, signed: &Signed<AttemptRecord>, register: &RegisterId) -> Result<AttemptRecord, CertError> {
+    fn attempt(
+        &self,
+        signed: &Signed<AttemptRecord>,
+        register: &RegisterId,
+    ) -> Result<AttemptRecord, CertError> {
         let record = signed.verify(self.verifier)?;
         let value = record.value();
         if NodeId::from(record.signer()) != value.host || value.token.register != *register {
-            return Err(CertError::Inadmissible { rule: "an attempt is recorded by its host, for this register" });
+            return Err(CertError::Inadmissible {
+                rule: "an attempt is recorded by its host, for this register",
+            });
         }
-        let blame_fits = value.blame == value.outcome.blame() || value.blame != Blame::Guest;
-        if !blame_fits {
-            return Err(CertError::Inadmissible { rule: "the blame does not fit the outcome" });
+        // Otherwise a host could end a job by blaming guest or owner for its own failure.
+        if value.blame.is_final() && value.blame != value.outcome.blame() {
+            return Err(CertError::Inadmissible {
+                rule: "the blame does not fit the outcome",
+            });
         }
         Ok(value.clone())
     }
@@ -218,7 +275,10 @@ impl<'a> Rules<'a> {
     fn quorum<T: Message>(&self, parts: &[Signed<T>]) -> Result<Vec<Verified<T>>, CertError> {
         let WitnessSet { keys, quorum } = &self.spec.value().witnesses;
         if parts.len() < usize::from(*quorum) {
-            return Err(CertError::Quorum { got: parts.len(), quorum: *quorum });
+            return Err(CertError::Quorum {
+                got: parts.len(),
+                quorum: *quorum,
+            });
         }
         let mut seen: Vec<PublicKey> = Vec::with_capacity(keys.len());
         let mut verified = Vec::with_capacity(parts.len());
@@ -251,7 +311,11 @@ impl<'a> Rules<'a> {
         }
         let (token, host) = agreed.ok_or(CertError::Mixed)?;
         self.check_register(&token.register)?;
-        Ok(Certified { token, host, value: value.clone() })
+        Ok(Certified {
+            token,
+            host,
+            value: value.clone(),
+        })
     }
 }
 

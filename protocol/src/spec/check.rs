@@ -64,15 +64,27 @@ impl Verified<JobSpec> {
 fn check_chain(spec: &JobSpec) -> Result<(), SpecError> {
     let generation = spec.generation.0;
     let follows = generation > 0;
-    let has = [spec.previous.is_some(), spec.job.is_some(), spec.seal_cert.is_some()];
-    if has.iter().all(|has| *has == follows) { Ok(()) } else { Err(SpecError::Chain { generation }) }
+    let has = [
+        spec.previous.is_some(),
+        spec.job.is_some(),
+        spec.seal_cert.is_some(),
+    ];
+    if has.iter().all(|has| *has == follows) {
+        Ok(())
+    } else {
+        Err(SpecError::Chain { generation })
+    }
 }
 
 /// (1,1), (3,2), (5,3) survive crashes; (4,3), (7,5) survive liars too.
 fn check_witnesses(set: &WitnessSet) -> Result<(), SpecError> {
     let (n, q) = (set.keys.len(), set.quorum);
     let known = matches!((n, q), (1, 1) | (3, 2) | (5, 3) | (4, 3) | (7, 5));
-    if known && is_strictly_sorted(&set.keys) { Ok(()) } else { Err(SpecError::Witnesses { n, q }) }
+    if known && is_strictly_sorted(&set.keys) {
+        Ok(())
+    } else {
+        Err(SpecError::Witnesses { n, q })
+    }
 }
 
 fn check_shape(shape: &Shape) -> Result<(), SpecError> {
@@ -91,10 +103,19 @@ fn check_ranges(spec: &JobSpec) -> Result<(), SpecError> {
     let rules = [
         ("lease_ttl_ms", ttl.contains(&spec.lease_ttl_ms)),
         ("not_after_ms", spec.not_before_ms < spec.not_after_ms),
-        ("attempt_ms_max", spec.attempt_ms_max >= u64::from(spec.lease_ttl_ms)),
-        ("memory_bytes_max", (1..=limits::MEMORY_BYTES_MAX).contains(&spec.limits.memory_bytes_max)),
+        (
+            "attempt_ms_max",
+            spec.attempt_ms_max >= u64::from(spec.lease_ttl_ms),
+        ),
+        (
+            "memory_bytes_max",
+            (1..=limits::MEMORY_BYTES_MAX).contains(&spec.limits.memory_bytes_max),
+        ),
         ("files_max", spec.limits.files_max <= limits::FILES_MAX),
-        ("program size", (8..=limits::PROGRAM_BYTES_MAX).contains(&spec.program.size)),
+        (
+            "program size",
+            (8..=limits::PROGRAM_BYTES_MAX).contains(&spec.program.size),
+        ),
         ("retries", usize::from(spec.retries) < limits::ATTEMPTS_MAX),
         ("regen", is_majority(&spec.regen)),
     ];
@@ -113,25 +134,46 @@ fn check_lists(spec: &JobSpec) -> Result<(), SpecError> {
     let names: Vec<_> = spec.environment.iter().map(|(name, _)| name).collect();
     let text_bytes = spec.argv0.len()
         + spec.arguments.iter().map(|a| a.len() + 1).sum::<usize>()
-        + spec.environment.iter().map(|(k, v)| k.len() + v.len() + 2).sum::<usize>();
-    let arguments =
-        spec.arguments.len() <= limits::ARGUMENTS_MAX && !spec.argv0.contains('\0') && is_nul_free(&spec.arguments);
+        + spec
+            .environment
+            .iter()
+            .map(|(k, v)| k.len() + v.len() + 2)
+            .sum::<usize>();
+    let arguments = spec.arguments.len() <= limits::ARGUMENTS_MAX
+        && !spec.argv0.contains('\0')
+        && is_nul_free(&spec.arguments);
     let environment = names.len() <= limits::ARGUMENTS_MAX
         && is_strictly_sorted(&names)
-        && spec.environment.iter().all(|(k, v)| !k.is_empty() && !k.contains(['=', '\0']) && !v.contains('\0'));
+        && spec
+            .environment
+            .iter()
+            .all(|(k, v)| !k.is_empty() && !k.contains(['=', '\0']) && !v.contains('\0'));
     let preopens: Vec<_> = spec.preopens.iter().map(|p| &p.name).collect();
     let hosts = match &spec.audience {
-        Audience::Hosts(hosts) => hosts.len() <= limits::ALLOWED_HOSTS_MAX && is_strictly_sorted(hosts),
+        Audience::Hosts(hosts) => {
+            hosts.len() <= limits::ALLOWED_HOSTS_MAX && is_strictly_sorted(hosts)
+        }
         Audience::Members => true,
     };
-    let regen = spec.regen.keys.len() <= limits::REGEN_KEYS_MAX && is_strictly_sorted::<PublicKey>(&spec.regen.keys);
+    let regen = spec.regen.keys.len() <= limits::REGEN_KEYS_MAX
+        && is_strictly_sorted::<PublicKey>(&spec.regen.keys);
     let rules = [
-        ("arguments", arguments && text_bytes <= limits::ARGUMENT_BYTES_MAX),
+        (
+            "arguments",
+            arguments && text_bytes <= limits::ARGUMENT_BYTES_MAX,
+        ),
         ("environment", environment),
-        ("preopens", preopens.len() <= limits::PREOPENS_MAX && is_strictly_sorted(&preopens)),
+        (
+            "preopens",
+            preopens.len() <= limits::PREOPENS_MAX && is_strictly_sorted(&preopens),
+        ),
         ("audience", hosts),
         ("regen", regen),
-        ("result paths", spec.result.paths.len() <= limits::PREOPENS_MAX && is_strictly_sorted(&spec.result.paths)),
+        (
+            "result paths",
+            spec.result.paths.len() <= limits::PREOPENS_MAX
+                && is_strictly_sorted(&spec.result.paths),
+        ),
     ];
     match rules.iter().find(|(_, holds)| !holds) {
         Some((field, _)) => Err(SpecError::List { field }),
