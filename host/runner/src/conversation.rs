@@ -1,6 +1,7 @@
 //! The parent's end of a child's socket: non-blocking, bounded both ways.
 
 use crate::frame::{Decoder, FrameError, Kind, append};
+use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use std::io::{ErrorKind, IoSlice};
 use std::mem::MaybeUninit;
@@ -41,13 +42,13 @@ impl Conversation {
         if !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
             return Err(ErrorKind::InvalidInput.into());
         }
-        let sent = sendmsg(
-            &socket,
-            &[IoSlice::new(&outbox)],
-            &mut control,
-            SendFlags::NOSIGNAL,
-        )?;
-        outbox.drain(..sent);
+        let parts = [IoSlice::new(&outbox)];
+        match sendmsg(&socket, &parts, &mut control, SendFlags::NOSIGNAL) {
+            Ok(sent) => drop(outbox.drain(..sent)),
+            // The child could not be made, or is dead already: the first read will tell.
+            Err(Errno::PIPE | Errno::CONNRESET) => outbox.clear(),
+            Err(error) => return Err(error.into()),
+        }
         Ok(Self {
             socket,
             decoder: Decoder::default(),

@@ -1,1 +1,6 @@
-//! Public API of the runner against children that do what they should not.
+//! The parent against children that do what they should not: each is an outcome, and nothing is left behind.
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod lab;
