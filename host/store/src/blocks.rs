@@ -9,6 +9,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Why a store does not open.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +93,29 @@ const NAMES: [&str; 4] = ["version", "lock", "blocks", "temporary"];
 #[derive(Clone, Debug)]
 pub struct BlockStore {
     root: PathBuf,
+    cancel: Cancel,
+}
+
+/// Ends the work of a store from another thread: the next block is refused, in and out.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel {
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Cancel {
+    /// Nobody waits any longer. For good.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    fn check(&self, path: &Path) -> Result<(), FileError> {
+        if !self.cancelled.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(FileError::at(path)(io::Error::from(
+            io::ErrorKind::Interrupted,
+        )))
+    }
 }
 
 /// Keeps collections out as long as it lives; any number may be held at once.
@@ -107,6 +132,7 @@ impl BlockStore {
     pub fn open(root: &Path) -> Result<Self, OpenStoreError> {
         let store = Self {
             root: root.to_owned(),
+            cancel: Cancel::default(),
         };
         let path = root.join("version");
         match fs::read(&path) {
@@ -138,6 +164,15 @@ impl BlockStore {
         version.write(VERSION.as_bytes())?;
         version.rename_durably(&path)?;
         Ok(store)
+    }
+
+    /// The same store, whose work ends with an error of kind `Interrupted` once `cancel` says so.
+    #[must_use]
+    pub fn with_cancel(&self, cancel: Cancel) -> Self {
+        Self {
+            root: self.root.clone(),
+            cancel,
+        }
     }
 
     /// The folder.
@@ -178,6 +213,7 @@ impl BlockStore {
     /// When it cannot be written.
     pub fn put_block(&self, block: Block<'_>) -> Result<(), FileError> {
         let path = self.path(block.cid());
+        self.cancel.check(&path)?;
         if fs::symlink_metadata(&path).is_ok_and(|found| found.len() == block.bytes().len() as u64)
         {
             // Where the time cannot be set, nothing can be removed either.
@@ -235,6 +271,7 @@ impl BlockStore {
         bytes: &mut Vec<u8>,
     ) -> Result<(), GetError> {
         let path = self.path(cid);
+        self.cancel.check(&path)?;
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

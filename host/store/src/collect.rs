@@ -4,7 +4,7 @@ use crate::blocks::{BlockStore, canonical};
 use crate::fault::FileError;
 use crate::folder;
 use mutual_content::links;
-use mutual_protocol::{Cid, limits};
+use mutual_protocol::{Cid, ids::Codec, limits};
 use std::collections::BTreeSet;
 use std::fs::{self, TryLockError};
 use std::path::PathBuf;
@@ -82,7 +82,8 @@ impl BlockStore {
     fn mark(&self, roots: Vec<Cid>, live: &mut BTreeSet<Cid>) {
         let mut open = roots;
         while let Some(cid) = open.pop() {
-            if !live.insert(canonical(cid)) {
+            // Plain bytes lead nowhere: most of a store is not read here.
+            if !live.insert(canonical(cid)) || cid.codec() == Codec::Raw {
                 continue;
             }
             // What is missing, damaged or not understood leads nowhere for readers as well.

@@ -16,7 +16,7 @@ mod runs;
 mod staging;
 mod tree;
 
-pub use blocks::{BlockStore, GetError, OpenStoreError, PutError, StoreGuard};
+pub use blocks::{BlockStore, Cancel, GetError, OpenStoreError, PutError, StoreGuard};
 pub use collect::{CollectError, Collected};
 pub use export::{ExportError, MaterialiseError, PlaceError};
 pub use fault::{Fault, FileError};

@@ -2,7 +2,7 @@
 
 use crate::{child, content, files, store};
 use mutual_protocol::{Cid, ids::Codec, limits::BLOCK_BYTES_MAX};
-use mutual_store::{BlockStore, Fault, GetError, OpenStoreError, PutError};
+use mutual_store::{BlockStore, Cancel, Fault, GetError, OpenStoreError, PutError};
 use proptest::prelude::*;
 use std::fs;
 use std::io::Write;
@@ -265,4 +265,22 @@ fn a_small_disk_fills_and_a_read_only_one_is_told() {
         }
         Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
     }
+}
+
+#[test]
+fn a_cancelled_store_refuses_the_next_block_and_leaves_nothing() {
+    let (_folder, store) = store();
+    let cancel = Cancel::default();
+    let cancelled = store.with_cancel(cancel.clone());
+    let cid = cancelled.put_new(Codec::Raw, b"before").unwrap();
+    cancel.cancel();
+    let interrupted = |error: &std::io::Error| error.kind() == std::io::ErrorKind::Interrupted;
+    let refused = cancelled.put_new(Codec::Raw, b"after").unwrap_err();
+    assert!(interrupted(&refused.source));
+    assert!(
+        matches!(cancelled.get(cid, 100), Err(GetError::File(error)) if interrupted(&error.source))
+    );
+    assert!(cancelled.import_stream(&mut &b"input"[..], 100).is_err());
+    assert!(files(&store.root().join("temporary")).is_empty());
+    assert_eq!(store.get(cid, 100).unwrap(), b"before", "the others go on");
 }
