@@ -4,7 +4,7 @@ use mutual_protocol::lease::{
     Claim, Commit, Committed, Nack, Preempt, Promise, Release, Renew, RenewAck, ResultCert, Vote,
     VoteReq,
 };
-use mutual_protocol::{SigningKey, Verified};
+use mutual_protocol::{FencingToken, PublicKey, SigningKey, Verified};
 
 macro_rules! signed_kinds {
     (
@@ -66,4 +66,28 @@ signed_kinds! {
     /// A [`Reply`] whose own signature was checked.
     VerifiedReply,
     signed { Promise, RenewAck, Vote, Committed, Nack, } plain {}
+}
+
+impl VerifiedReply {
+    /// The token that the answer is about: where it has to go, when one process plays several parts.
+    pub fn token(&self) -> FencingToken {
+        match self {
+            Self::Promise(m) => m.value().token,
+            Self::RenewAck(m) => m.value().token,
+            Self::Vote(m) => m.value().token,
+            Self::Committed(m) => m.value().token,
+            Self::Nack(m) => m.value().asked,
+        }
+    }
+
+    /// The witness.
+    pub fn signer(&self) -> PublicKey {
+        match self {
+            Self::Promise(m) => m.signer(),
+            Self::RenewAck(m) => m.signer(),
+            Self::Vote(m) => m.signer(),
+            Self::Committed(m) => m.signer(),
+            Self::Nack(m) => m.signer(),
+        }
+    }
 }

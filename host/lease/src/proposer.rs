@@ -165,13 +165,7 @@ impl Proposer {
         reply: &VerifiedReply,
         out: &mut Vec<Outgoing>,
     ) -> Result<Progress, Violation> {
-        let (witness, token) = match reply {
-            VerifiedReply::Promise(m) => (m.signer(), m.value().token),
-            VerifiedReply::RenewAck(m) => (m.signer(), m.value().token),
-            VerifiedReply::Vote(m) => (m.signer(), m.value().token),
-            VerifiedReply::Committed(m) => (m.signer(), m.value().token),
-            VerifiedReply::Nack(m) => (m.signer(), m.value().asked),
-        };
+        let (witness, token) = (reply.signer(), reply.token());
         let asked = &rules.spec().value().witnesses.keys;
         if !asked.contains(&witness) || token.register != self.register {
             return Err(Violation::Unasked);

@@ -41,3 +41,20 @@ pub struct RegisterState {
     pub(crate) decided: Option<ResultCert>,
     pub(crate) sequence: u64,
 }
+
+impl RegisterState {
+    /// The highest ballot that was let in: epoch and host.
+    pub fn promised(&self) -> Option<(Epoch, NodeId)> {
+        self.promised.as_ref().map(|p| (p.epoch, p.host))
+    }
+
+    /// The certified value of the highest epoch: the one that must be decided, if anything was.
+    pub fn lock(&self) -> Option<&QuorumCert> {
+        self.lock.as_ref().map(|lock| &lock.cert)
+    }
+
+    /// The decision.
+    pub const fn decided(&self) -> Option<&ResultCert> {
+        self.decided.as_ref()
+    }
+}

@@ -4,7 +4,7 @@ use super::{Committed, LeaseCert, Promise, QuorumCert, ResultCert, Value, Vote};
 use crate::ids::{Epoch, FencingToken, NodeId, OwnerId, PublicKey, RegisterId, Slot};
 use crate::receipt::AttemptRecord;
 use crate::sign::{Message, Signed, Verified, Verifier, VerifyError};
-use crate::spec::{JobSpec, WitnessSet};
+use crate::spec::{Audience, JobSpec, WitnessSet};
 
 /// Why a certificate or value proves nothing. Whoever sent it is at fault.
 #[derive(Debug, thiserror::Error)]
@@ -260,6 +260,13 @@ impl<'a> Rules<'a> {
         if NodeId::from(record.signer()) != value.host || value.token.register != *register {
             return Err(CertError::Inadmissible {
                 rule: "an attempt is recorded by its host, for this register",
+            });
+        }
+        if let Audience::Hosts(hosts) = &self.spec.value().audience
+            && !hosts.contains(&value.host)
+        {
+            return Err(CertError::Inadmissible {
+                rule: "an attempt is recorded by a host that the spec allows",
             });
         }
         // Otherwise a host could end a job by blaming guest or owner for its own failure.
