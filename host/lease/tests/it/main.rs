@@ -1,4 +1,8 @@
 //! The machines through their public interface: rule by rule, together, and under simulated faults.
 
+#![cfg(test)]
+
 mod attached;
 mod fixture;
+mod witness;
+mod witness_limits;
