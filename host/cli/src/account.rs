@@ -2,11 +2,14 @@
 
 use crate::explain;
 use crate::failure::Failure;
+use mutual_node::clock::{Clock as _, SystemClock};
 use mutual_node::home::{Home, HomeEnv};
-use mutual_node::record::{RunRecord, RunState};
+use mutual_node::record::RunRecord;
+use mutual_node::upkeep::Upkeep;
 use mutual_protocol::{JobId, codes};
 use mutual_store::{BlockStore, FindRunError, Run, RunStore, StagingArea};
 use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What most commands work on.
 #[derive(Debug)]
@@ -48,7 +51,10 @@ impl Account {
         Ok(found
             .runs
             .into_iter()
-            .map(|(run, record)| (run, self.settle(record)))
+            .map(|(run, mut record)| {
+                record.settle(self.home.runtime());
+                (run, record)
+            })
             .collect())
     }
 
@@ -70,28 +76,42 @@ impl Account {
             _ => unknown(),
         })?;
         let bytes = self.runs.read(run.job).map_err(|e| explain::store(&e))?;
-        let record: RunRecord = serde_json::from_slice(&bytes).map_err(|e| {
+        let mut record: RunRecord = serde_json::from_slice(&bytes).map_err(|e| {
             Failure::new(codes::STORE_DAMAGED).because(format!("record of {selector}: {e}"))
         })?;
-        Ok((run, self.settle(record)))
+        record.settle(self.home.runtime());
+        Ok((run, record))
+    }
+
+    /// What killed processes left goes, and once a day what is past its time. Nobody waits for it, so nobody hears of
+    /// what it cannot do.
+    pub(crate) fn upkeep(&self) {
+        let now_ms = SystemClock.wall_ms();
+        let now = UNIX_EPOCH + Duration::from_millis(now_ms);
+        if let Err(e) = self.folders().sweep(now) {
+            tracing::debug!("sweep: {e}: {}", e.source);
+        }
+        let marker = self.home.collected_marker();
+        match self.folders().collect_daily(&marker, now_ms) {
+            Ok(Some(done)) => tracing::debug!("collected: {done:?}"),
+            Ok(None) => {}
+            Err(e) => tracing::debug!("collection: {e}"),
+        }
+    }
+
+    /// For upkeep.
+    pub(crate) fn folders(&self) -> Upkeep<'_> {
+        Upkeep {
+            blocks: &self.blocks,
+            runs: &self.runs,
+            staging: &self.staging,
+            runtime: self.home.runtime(),
+        }
     }
 
     /// The control socket of a run.
     pub(crate) fn socket(&self, job: &JobId) -> PathBuf {
         mutual_node::control::socket_path(self.home.runtime(), job)
-    }
-
-    /// A record that says `running` is believed only while somebody answers on its socket.
-    fn settle(&self, mut record: RunRecord) -> RunRecord {
-        if record.state == RunState::Running {
-            let alive = record.job_id().is_some_and(|job| {
-                std::os::unix::net::UnixStream::connect(self.socket(&job)).is_ok()
-            });
-            if !alive {
-                record.state = RunState::Lost;
-            }
-        }
-        record
     }
 }
 

@@ -100,10 +100,10 @@ pub(crate) fn import(error: &ImportError) -> Failure {
     Failure::new(code).caused_by(error)
 }
 
-fn input_code(error: &io::Error) -> Code {
+/// The code for an input that the operating system refused.
+pub(crate) fn input_code(error: &io::Error) -> Code {
     match error.kind() {
-        io::ErrorKind::NotFound => codes::INPUT_NOT_FOUND,
-        io::ErrorKind::NotADirectory => codes::INPUT_NOT_FOUND,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => codes::INPUT_NOT_FOUND,
         _ => codes::INPUT_UNREADABLE,
     }
 }
@@ -131,6 +131,7 @@ pub(crate) fn prepare(error: &PrepareError) -> Failure {
         PrepareError::File(e) => return import(e),
         PrepareError::Tree(e) => return import_tree(e),
         PrepareError::Content { source, .. } => return export(source),
+        PrepareError::Folder { source, .. } => return store(source),
         PrepareError::Store(e) => return file(e),
         PrepareError::Clock { .. } => codes::CLOCK_WRONG,
         PrepareError::Look { source, .. } => input_code(source),

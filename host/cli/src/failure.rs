@@ -56,6 +56,11 @@ impl Failure {
         self
     }
 
+    /// Its causes on one line.
+    pub(crate) fn causes(&self) -> String {
+        self.detail.join(": ")
+    }
+
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         self.exit

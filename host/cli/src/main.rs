@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<u8, Failure> {
     match command {
-        Command::Run(args) => commands::run::run(&args),
+        Command::Run(args) => commands::run::run(*args),
         Command::Ps(args) => commands::ps::ps(&args),
         Command::Logs(args) => commands::logs::logs(&args),
         Command::Wait(args) => commands::stop::wait(&args),

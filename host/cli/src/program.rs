@@ -1,6 +1,9 @@
 //! From what was typed to the bytes of a program: a .wasm or .wat file, a CID, or a folder that cargo builds first.
 
 mod build;
+mod cancel;
+
+pub(crate) use cancel::Cancel;
 
 use crate::failure::Failure;
 use mutual_protocol::{codes, limits};
@@ -26,11 +29,11 @@ pub(crate) enum Talk {
     Quiet,
 }
 
-/// Loads the program at `path`, building it when it is a folder.
-pub(crate) fn load(path: &Path, talk: Talk) -> Result<Program, Failure> {
+/// Loads the program at `path`, building it when it is a folder; `cancel` ends the build.
+pub(crate) fn load(path: &Path, talk: Talk, cancel: Option<&Cancel>) -> Result<Program, Failure> {
     let metadata = std::fs::metadata(path).map_err(|e| not_found(path, &e))?;
     if metadata.is_dir() {
-        let built = build::build(path, talk)?;
+        let built = build::build(path, talk, cancel)?;
         return read(&built);
     }
     if !metadata.is_file() {

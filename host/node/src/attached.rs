@@ -27,7 +27,7 @@ use mutual_protocol::{JobId, SigningKey};
 use mutual_runner::{
     CompileCache, CompiledProgram, Metering, ProgramKey, RunnerEvent, Spare, Spawner,
 };
-use mutual_store::{BlockStore, FileError, RunStore, Skipped, StagingArea};
+use mutual_store::{BlockStore, Cancel, FileError, RunStore, Skipped, StagingArea};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -148,7 +148,9 @@ pub struct RunEnd {
     pub manifest: Option<Manifest>,
     /// What is no output.
     pub skipped: Vec<Skipped>,
-    /// Whether Ctrl-C ended it.
+    /// Whether somebody ended it, or tried to.
+    pub was_stopped: bool,
+    /// Whether that was by Ctrl-C.
     pub interrupted: bool,
 }
 
@@ -198,7 +200,9 @@ pub fn compiled(cache: &CompileCache, program: ProgramRef) -> Option<CompiledPro
 #[derive(Debug)]
 struct Shared {
     prepared: Prepared,
+    /// Ends with `cancel`.
     blocks: BlockStore,
+    cancel: Cancel,
     staging: StagingArea,
     cache: Option<CompileCache>,
     spawner: Spawner,
@@ -229,6 +233,8 @@ enum Event {
     Command(RunCommand),
     /// Another terminal asks.
     Asked(server::Asked),
+    /// Nobody waits any longer for a run that was stopped.
+    PatienceEnds,
     /// A time that a role waits for has come.
     Timer,
     /// Time to look at the guest's progress.

@@ -4,8 +4,12 @@
 //! until the run ends. The socket lies in a folder that only the account can enter.
 
 use mutual_protocol::JobId;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -45,10 +49,59 @@ pub struct Status {
     pub progress: Option<(u64, u64, String)>,
 }
 
-/// The socket of `job` in `runtime`. Unix limits such paths to about 100 bytes, so the id is cut to 80 bits.
+/// How the name of a control socket ends.
+pub(crate) const SOCKET: &str = ".sock";
+/// Longest path that a Unix socket's address holds, bytes, without the NUL at its end.
+const ADDRESS_BYTES_MAX: usize = 107;
+
+/// The socket of `job` in `runtime`. 80 bits of the id tell it from every other one.
 pub fn socket_path(runtime: &Path, job: &JobId) -> PathBuf {
     let name: String = job.to_string().chars().take(18).collect();
-    runtime.join(format!("{name}.sock"))
+    runtime.join(format!("{name}{SOCKET}"))
+}
+
+/// Whether a process listens on the socket. Never waits: a stopped process with a full queue listens too.
+pub fn is_answered(path: &Path) -> bool {
+    let connected = Address::of(path).and_then(|address| {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket =
+            rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        Ok(rustix::net::connect(
+            &socket,
+            &SocketAddrUnix::new(&address.path)?,
+        )?)
+    });
+    match connected {
+        Ok(()) => true,
+        Err(error) => Errno::from_io_error(&error) == Some(Errno::AGAIN),
+    }
+}
+
+/// A path that fits a socket's address: through the open folder where the path itself is too long.
+struct Address {
+    path: PathBuf,
+    _folder: Option<OwnedFd>,
+}
+
+impl Address {
+    fn of(path: &Path) -> io::Result<Self> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        if path.as_os_str().len() <= ADDRESS_BYTES_MAX {
+            return Ok(Self {
+                path: path.to_owned(),
+                _folder: None,
+            });
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+        let path = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string());
+        Ok(Self {
+            path: path.join(name),
+            _folder: Some(folder),
+        })
+    }
 }
 
 /// Opens the socket of a run; an old one under this name can only be a dead one's, since job ids never repeat.
@@ -62,7 +115,7 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
             .mode(0o700)
             .create(folder)?;
     }
-    UnixListener::bind(path)
+    UnixListener::bind(&Address::of(path)?.path)
 }
 
 /// Reads the one request of a connection.
@@ -89,7 +142,7 @@ pub async fn write_line<T: Serialize>(stream: &mut UnixStream, value: &T) -> io:
 /// # Errors
 /// When nobody listens, or the answer is not valid.
 pub async fn ask(path: &Path, request: Request) -> io::Result<(Status, UnixStream)> {
-    let mut stream = UnixStream::connect(path).await?;
+    let mut stream = UnixStream::connect(&Address::of(path)?.path).await?;
     write_line(&mut stream, &request).await?;
     let line = read_line(&mut stream).await?;
     Ok((
@@ -107,4 +160,34 @@ async fn read_line(stream: &mut UnixStream) -> io::Result<String> {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     String::from_utf8(line).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener as Listener;
+
+    #[test]
+    fn a_socket_is_answered_as_long_as_somebody_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = folder.path().join("n".repeat(150));
+        std::fs::create_dir(&long).unwrap();
+        for path in [folder.path().join("short.sock"), long.join("long.sock")] {
+            assert!(!is_answered(&path), "nothing there");
+            let listener = Listener::bind(&Address::of(&path).unwrap().path).unwrap();
+            assert!(path.exists() && is_answered(&path), "{}", path.display());
+            drop(listener);
+            assert!(path.exists() && !is_answered(&path), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_full_queue_is_an_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("full.sock");
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        rustix::net::listen(&socket, 0).unwrap();
+        assert!((0..10).all(|_| is_answered(&path)), "nobody accepts");
+    }
 }

@@ -83,6 +83,11 @@ impl Home {
         &self.runtime
     }
 
+    /// Its time is that of the last collection that nobody asked for.
+    pub fn collected_marker(&self) -> PathBuf {
+        self.data.join("collected")
+    }
+
     /// The data folder, for messages.
     pub fn data(&self) -> &Path {
         &self.data

@@ -7,7 +7,6 @@
 pub mod attached;
 pub mod clock;
 pub mod control;
-pub mod draft;
 pub mod history;
 pub mod home;
 pub mod identity;
@@ -17,3 +16,4 @@ pub mod prepare;
 pub mod proofs;
 pub mod record;
 pub mod tasks;
+pub mod upkeep;

@@ -35,6 +35,14 @@ pub enum Frame {
 }
 
 impl Frame {
+    /// Bytes of output that it carries.
+    pub fn output_bytes(&self) -> u64 {
+        match self {
+            Self::Output { bytes, .. } => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Self::Dropped { .. } => 0,
+        }
+    }
+
     /// Appends the encoded frame to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let text;

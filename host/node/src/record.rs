@@ -1,10 +1,12 @@
 //! The record of a run: one small JSON file, written when the run starts and when it has ended.
 
+use crate::control;
 use mutual_protocol::outcome::Outcome;
 use mutual_protocol::receipt::Usage;
 use mutual_protocol::spec::ProgramKind;
 use mutual_protocol::{Cid, JobId};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Version of the record's fields; additions keep it.
 pub const SCHEMA: &str = "mc.v1/run-record";
@@ -83,6 +85,19 @@ impl RunRecord {
     /// The job's id; `None` when the record was tampered with.
     pub fn job_id(&self) -> Option<JobId> {
         self.job.parse().ok()
+    }
+
+    /// The record as it is kept.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// A record that says `running` is believed only while somebody answers on the run's socket in `runtime`.
+    pub fn settle(&mut self, runtime: &Path) {
+        let is_answered = |job| control::is_answered(&control::socket_path(runtime, &job));
+        if self.state == RunState::Running && !self.job_id().is_some_and(is_answered) {
+            self.state = RunState::Lost;
+        }
     }
 
     /// Content that must stay while this record stays.

@@ -14,7 +14,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<u8, Failure> {
     } else {
         Talk::Normal
     };
-    let program = program::load(&args.program, talk)?;
+    let program = program::load(&args.program, talk, None)?;
     let info = inspect(&program.bytes).map_err(|e| explain(&e))?;
     let verdict = info.check();
     if args.format.is_json() {

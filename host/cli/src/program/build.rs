@@ -1,6 +1,6 @@
 //! Building a folder with cargo for wasm32-wasip2.
 
-use super::Talk;
+use super::{Cancel, Talk};
 use crate::failure::Failure;
 use mutual_protocol::codes;
 use serde_json::Value;
@@ -11,7 +11,11 @@ use std::process::{Command, Stdio};
 const TARGET: &str = "wasm32-wasip2";
 
 /// Builds the package in `folder` in release mode and gives the path of its one program.
-pub(super) fn build(folder: &Path, talk: Talk) -> Result<PathBuf, Failure> {
+pub(super) fn build(
+    folder: &Path,
+    talk: Talk,
+    cancel: Option<&Cancel>,
+) -> Result<PathBuf, Failure> {
     if !folder.join("Cargo.toml").is_file() {
         return Err(Failure::new(codes::BUILD_NO_PACKAGE)
             .because(format!("{} has no Cargo.toml", folder.display())));
@@ -36,16 +40,20 @@ pub(super) fn build(folder: &Path, talk: Talk) -> Result<PathBuf, Failure> {
         cargo.arg("--quiet");
     }
     // stderr is inherited: cargo draws its own progress and prints its own errors.
-    let output = cargo
+    cargo
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|e| match e.kind() {
-            ErrorKind::NotFound => {
-                Failure::new(codes::BUILD_NO_CARGO).because("`cargo` is not on PATH")
-            }
-            _ => Failure::new(codes::BUILD_FAILED).caused_by(&e),
-        })?;
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit());
+    let output = match cancel {
+        Some(cancel) => cancel.output(&mut cargo),
+        None => cargo.output(),
+    };
+    let output = output.map_err(|e| match e.kind() {
+        ErrorKind::NotFound => {
+            Failure::new(codes::BUILD_NO_CARGO).because("`cargo` is not on PATH")
+        }
+        _ => Failure::new(codes::BUILD_FAILED).caused_by(&e),
+    })?;
     if output.status.success() {
         return programs(&output.stdout, folder);
     }

@@ -132,20 +132,22 @@ impl Attempt {
         self.events = None;
     }
 
-    /// Takes the outputs on another thread.
+    /// Takes the outputs of a guest that ended with `outcome`, on another thread.
     pub(super) fn collect(
         &mut self,
         shared: &Arc<Shared>,
+        outcome: Outcome,
         tasks: &TaskGroup,
         done: mpsc::Sender<Done>,
     ) {
         self.phase = Phase::Collecting;
-        let Some(path) = self.root.as_ref().map(Root::path) else {
+        let Some((path, staged)) = self.root.as_ref().map(|root| (root.path(), root.staged()))
+        else {
             return;
         };
         let shared = shared.clone();
         tasks.spawn_blocking(move || {
-            let collected = sandbox::collect(&shared, &path);
+            let collected = sandbox::collect(&shared, &path, staged, outcome);
             let _loop_is_gone = done.blocking_send(Done::Collected(collected));
         });
     }

@@ -1,23 +1,28 @@
 //! The one event loop of an attached run: waits for everything at once, and decides what follows.
 
+mod ending;
 mod record;
 mod screen;
+mod wishes;
+
+pub(super) use screen::Followed;
 
 use super::attempt::{Attempt, Done};
-use super::progress::Progress;
 use super::roles::{Decision, Fact, Roles};
-use super::server::{self, Asked, Reply};
-use super::{Attached, Event, Phase, RunCommand, RunEnd, RunError, RunEvent, Shared, Source};
-use crate::clock::{Clock as _, SystemClock};
-use crate::control::{self, Request, Status};
+use super::sandbox::Root;
+use super::server::{self, Asked};
+use super::{Attached, Event, Phase, RunCommand, RunError, RunEvent, Shared, Source};
+use crate::clock::{Clock as _, SystemClock, elapsed};
+use crate::control;
 use crate::logs::Stream;
 use crate::outputs::Collected;
 use crate::prepare::Prepared;
 use crate::tasks::TaskGroup;
 use mutual_protocol::JobId;
 use mutual_protocol::outcome::Outcome;
-use mutual_runner::{Report, RunnerEvent};
-use record::{Facts, Record};
+use mutual_runner::{CompiledProgram, RunnerEvent};
+use mutual_store::{BlockStore, Cancel};
+use record::Record;
 use screen::Screen;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -27,8 +32,6 @@ use tokio::time::{Instant, sleep_until};
 
 /// How often the guest's progress is looked at.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
-/// How long a stopped guest's last output is waited for.
-const STOP_GRACE: Duration = Duration::from_secs(5);
 /// Answers of other threads that wait for the loop: an attempt gives at most three.
 const DONE_MAX: usize = 4;
 /// Questions of other terminals that wait for the loop.
@@ -38,6 +41,8 @@ const ASKED_MAX: usize = 8;
 #[derive(Debug)]
 pub(super) struct Loop {
     shared: Arc<Shared>,
+    /// Goes on when the attempt's work with the store is cancelled.
+    blocks: BlockStore,
     tasks: TaskGroup,
     connections: TaskGroup,
     roles: Roles,
@@ -85,10 +90,13 @@ struct Ended {
     collected: Option<Collected>,
 }
 
-/// The person ended the run.
+/// Somebody ended the run.
 #[derive(Clone, Copy, Debug)]
 struct Stop {
+    /// By Ctrl-C.
     interrupted: bool,
+    /// When nothing is waited for any more; none once that has come.
+    patience_ends: Option<Instant>,
 }
 
 impl Loop {
@@ -102,9 +110,11 @@ impl Loop {
         let record = Record::new(node.runs, (node.command, node.name, node.build), &prepared);
         let socket = control::socket_path(&node.runtime, &prepared.spec.job());
         let roles = Roles::new(&prepared.spec, node.owner, node.witness);
+        let cancel = Cancel::default();
         let shared = Shared {
             prepared,
-            blocks: node.blocks,
+            blocks: node.blocks.with_cancel(cancel.clone()),
+            cancel,
             staging: node.staging,
             cache: node.cache,
             spawner: node.spawner,
@@ -115,6 +125,7 @@ impl Loop {
         let (asked_tx, asked) = mpsc::channel(ASKED_MAX);
         Ok(Self {
             shared: Arc::new(shared),
+            blocks: node.blocks,
             tasks,
             connections,
             roles,
@@ -175,7 +186,11 @@ impl Loop {
 
     async fn next_event(&mut self) -> Event {
         let now = SystemClock.boot();
-        let timer = self.roles.timer().map(|at| Instant::now() + at.since(now));
+        let timer = self
+            .roles
+            .timer()
+            .map(|at| Instant::now() + elapsed(now, at));
+        let patience_ends = self.stop.and_then(|stop| stop.patience_ends);
         let is_running = self
             .attempt
             .as_ref()
@@ -194,6 +209,7 @@ impl Loop {
             Some(command) = self.inbox.commands.recv() => Event::Command(command),
             Some(asked) = self.inbox.asked.recv() => Event::Asked(asked),
             Some(done) = self.inbox.done.recv() => Event::Attempt(done),
+            () = sleep_until(patience_ends.unwrap_or(self.next_progress)), if patience_ends.is_some() => Event::PatienceEnds,
             () = self.screen.drain(), if !room => Event::Room,
             event = runner => event.map_or(Event::RunnerGone, Event::Runner),
             () = sleep_until(timer.unwrap_or(self.next_progress)), if timer.is_some() => Event::Timer,
@@ -209,9 +225,11 @@ impl Loop {
                 let detail = "the sandbox ended without a word".to_owned();
                 self.attempt_ended(Outcome::RunnerFailed { detail }, None)?;
             }
-            Event::Command(command) => self.handle_command(command)?,
+            Event::Command(RunCommand::Stop { now }) => self.stop_run(now, false)?,
+            Event::Command(RunCommand::Interrupt { now }) => self.stop_run(now, true)?,
             Event::Asked(asked) => self.handle_asked(asked)?,
             Event::Timer => self.roles.tick(SystemClock.boot())?,
+            Event::PatienceEnds => self.lose_patience(),
             Event::ProgressTick => self.look_at_progress(),
             Event::Room => {}
         }
@@ -245,27 +263,21 @@ impl Loop {
         match done {
             Done::Compiling => self.enter(Phase::Compiling),
             Done::Ready(Err(outcome)) => return self.attempt_ended(outcome, None),
-            Done::Ready(Ok(ready)) => {
-                let Some(attempt) = &mut self.attempt else {
-                    return Ok(());
-                };
-                if let Some(outcome) = attempt.stopped.take() {
-                    return self.attempt_ended(outcome, None);
-                }
-                let launched = attempt.launch(&self.shared, ready, self.stdin.take(), &self.tasks);
-                if let Err(outcome) = launched {
-                    return self.attempt_ended(outcome, None);
-                }
-            }
-            Done::Collected(Ok(collected)) => {
-                if let Some(attempt) = &mut self.attempt {
-                    attempt.collected = Some(collected);
-                }
-                return self.report_ended();
-            }
-            Done::Collected(Err(outcome)) => return self.attempt_ended(outcome, None),
+            Done::Ready(Ok(ready)) => return self.launch(ready),
+            Done::Collected(collected) => return self.handle_collected(collected),
         }
         Ok(())
+    }
+
+    fn launch(&mut self, ready: (CompiledProgram, Root)) -> Result<(), RunError> {
+        let Some(attempt) = &mut self.attempt else {
+            return Ok(());
+        };
+        let launched = match attempt.stopped.take() {
+            Some(outcome) => Err(outcome),
+            None => attempt.launch(&self.shared, ready, self.stdin.take(), &self.tasks),
+        };
+        launched.or_else(|outcome| self.attempt_ended(outcome, None))
     }
 
     fn handle_runner(&mut self, event: RunnerEvent) -> Result<(), RunError> {
@@ -287,137 +299,6 @@ impl Loop {
         Ok(())
     }
 
-    fn runner_ended(&mut self, report: Report) -> Result<(), RunError> {
-        self.look_at_progress();
-        let Some(attempt) = &mut self.attempt else {
-            return Ok(());
-        };
-        attempt.silence();
-        let (outcome, message) = (report.outcome.clone(), report.message.clone());
-        attempt.report = Some(report);
-        if !outcome.is_finished() {
-            return self.attempt_ended(outcome, message);
-        }
-        attempt.collect(&self.shared, &self.tasks, self.inbox.done_tx.clone());
-        self.enter(Phase::Collecting);
-        Ok(())
-    }
-
-    /// The guest came to its own end and its outputs are taken.
-    fn report_ended(&mut self) -> Result<(), RunError> {
-        let report = self
-            .attempt
-            .as_ref()
-            .and_then(|attempt| attempt.report.as_ref());
-        match report.map(|report| (report.outcome.clone(), report.message.clone())) {
-            Some((outcome, message)) => self.attempt_ended(outcome, message),
-            None => Ok(()),
-        }
-    }
-
-    /// The attempt is over: its ending goes to the holder, who brings it to a decision.
-    fn attempt_ended(&mut self, outcome: Outcome, message: Option<String>) -> Result<(), RunError> {
-        let Some(attempt) = &mut self.attempt else {
-            return Ok(());
-        };
-        attempt.silence();
-        attempt.clear(&self.tasks);
-        let collected = attempt.collected.take();
-        let prepared = &self.shared.prepared;
-        let facts = Facts {
-            token: attempt.token,
-            outcome: &outcome,
-            report: attempt.report.as_ref(),
-            manifest: collected.as_ref().map(|collected| collected.cid),
-            input_bytes: prepared
-                .manifest
-                .total_bytes()
-                .saturating_add(prepared.spec.value().program.size),
-            output_bytes: self
-                .screen
-                .written()
-                .saturating_add(collected.as_ref().map_or(0, |c| c.manifest.total_bytes())),
-        };
-        let receipt = self
-            .record
-            .receipt(&prepared.spec, self.roles.host(), &facts);
-        self.ended = Some(Ended {
-            outcome: outcome.clone(),
-            message,
-            collected,
-        });
-        self.enter(Phase::Deciding);
-        self.roles.finish(SystemClock.boot(), receipt)
-    }
-
-    fn handle_command(&mut self, command: RunCommand) -> Result<(), RunError> {
-        let (now, interrupted) = match command {
-            RunCommand::Stop { now } => (now, false),
-            RunCommand::Interrupt { now } => (now, true),
-        };
-        self.stop_run(now, interrupted)
-    }
-
-    fn stop_run(&mut self, now: bool, interrupted: bool) -> Result<(), RunError> {
-        let stop = self.stop.get_or_insert(Stop { interrupted });
-        stop.interrupted |= interrupted;
-        let grace = if now { Duration::ZERO } else { STOP_GRACE };
-        match self
-            .attempt
-            .as_mut()
-            .map(|attempt| (attempt.phase, attempt))
-        {
-            Some((Phase::Staging | Phase::Compiling | Phase::Claiming, _)) | None => {
-                // Nothing runs yet; what is being prepared is dropped with its tasks.
-                self.attempt_ended(Outcome::Cancelled, None)
-            }
-            Some((Phase::Running, attempt)) => {
-                attempt.stop(Outcome::Cancelled, grace);
-                Ok(())
-            }
-            // The guest has ended: what remains takes no time, and its result counts.
-            Some((Phase::Collecting | Phase::Deciding, _)) => Ok(()),
-        }
-    }
-
-    fn handle_asked(&mut self, asked: Asked) -> Result<(), RunError> {
-        let (log, follow) = match asked.request {
-            Request::Status => (Vec::new(), None),
-            Request::Logs { follow } => (
-                self.screen.encoded_frames(),
-                follow.then(|| self.screen.follow()),
-            ),
-            Request::Stop { .. } => (Vec::new(), Some(self.screen.follow())),
-        };
-        let _asker_left = asked.reply.send(Reply {
-            status: self.status(),
-            log,
-            follow,
-        });
-        match asked.request {
-            Request::Stop { now } => self.stop_run(now, false),
-            _ => Ok(()),
-        }
-    }
-
-    fn status(&self) -> Status {
-        let (epoch, renewals) = self.roles.standing();
-        let phase = self
-            .attempt
-            .as_ref()
-            .map_or(Phase::Claiming, |attempt| attempt.phase);
-        let progress = self
-            .screen
-            .progress()
-            .map(|p: &Progress| (p.done, p.total, p.text.clone()));
-        Status {
-            phase: phase.name().to_owned(),
-            epoch,
-            renewals,
-            progress,
-        }
-    }
-
     fn look_at_progress(&mut self) {
         self.next_progress = Instant::now() + PROGRESS_EVERY;
         let told = self
@@ -435,38 +316,5 @@ impl Loop {
             attempt.phase = phase;
         }
         self.screen.show(RunEvent::Phase(phase));
-    }
-
-    /// Keeps what was decided, and gives the end.
-    pub(super) async fn conclude(&mut self) -> Result<RunEnd, RunError> {
-        self.screen.drain().await;
-        let (Some(decision), Some(ended)) = (self.decision.take(), self.ended.take()) else {
-            return Err(RunError::Protocol {
-                detail: "a decision without an attempt".to_owned(),
-            });
-        };
-        let Decision {
-            lease,
-            result,
-            receipt,
-        } = &decision;
-        let (log, prepared) = (self.screen.log(), &self.shared.prepared);
-        let decided = (lease, result, receipt);
-        let record = self.record.finish(
-            &self.shared.blocks,
-            &ended.outcome,
-            log,
-            &prepared.spec,
-            decided,
-        )?;
-        let (manifest, skipped) = ended.collected.map(|c| (c.manifest, c.skipped)).unzip();
-        Ok(RunEnd {
-            record,
-            outcome: ended.outcome,
-            message: ended.message,
-            manifest,
-            skipped: skipped.unwrap_or_default(),
-            interrupted: self.stop.is_some_and(|stop| stop.interrupted),
-        })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use crate::outputs::{self, CollectError, Collected};
+use crate::prepare::Prepared;
 use mutual_protocol::codes::{self, Code};
 use mutual_protocol::outcome::Outcome;
 use mutual_protocol::spec::{JobSpec, Stdin};
@@ -13,7 +14,6 @@ use mutual_runner::{
 use mutual_store::{CollectTreeError, Fault, FileError, MaterialiseError, Staging};
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The guest's root and what belongs to it.
 #[derive(Debug)]
@@ -32,6 +32,11 @@ impl Root {
     /// Where the guest tells its progress.
     pub(super) fn progress(&self) -> PathBuf {
         self.path().join(".mc/progress")
+    }
+
+    /// What lay there before the guest ran.
+    pub(super) const fn staged(&self) -> DiskUse {
+        self.staged
     }
 
     /// Removes everything.
@@ -200,17 +205,43 @@ fn job(
     }
 }
 
-/// Takes the outputs of a guest that has ended. Blocks on the disk.
-pub(super) fn collect(shared: &Arc<Shared>, root: &Path) -> Result<Collected, Outcome> {
-    outputs::collect(&shared.blocks, root, shared.prepared.spec.value()).map_err(|e| match &e {
-        CollectError::Tree(CollectTreeError::TooLarge { .. }) => Outcome::DiskLimit,
-        CollectError::Tree(CollectTreeError::TooMany { .. } | CollectTreeError::TooDeep { .. })
-        | CollectError::Manifest(_) => Outcome::Rejected {
-            code: codes::OUTPUT_LIMITS.code.to_owned(),
-            detail: chain(&e),
-        },
+/// Takes the outputs of a guest that has ended with `outcome`. Blocks on the disk.
+pub(super) fn collect(
+    shared: &Shared,
+    root: &Path,
+    staged: DiskUse,
+    outcome: Outcome,
+) -> Result<Collected, Outcome> {
+    let Prepared { spec, manifest, .. } = &shared.prepared;
+    let spec = spec.value();
+    let ended_well = outcome == (Outcome::Finished { exit_code: 0 });
+    if !ended_well && is_full(root, staged, spec.limits.disk_bytes_max) {
+        return Err(Outcome::DiskLimit);
+    }
+    if !outcome.is_finished() {
+        return Err(outcome);
+    }
+    outputs::collect(&shared.blocks, root, spec, manifest).map_err(|e| match &e {
+        CollectError::Tree(
+            CollectTreeError::TooLarge { .. } | CollectTreeError::TooMany { .. },
+        ) => Outcome::DiskLimit,
+        CollectError::Tree(CollectTreeError::TooDeep { .. }) | CollectError::Manifest(_) => {
+            Outcome::Rejected {
+                code: codes::OUTPUT_LIMITS.code.to_owned(),
+                detail: chain(&e),
+            }
+        }
         _ => failed(fault_code(&e), &e),
     })
+}
+
+/// Whether the guest used up its disk: one that then ended badly did so because more was refused to it.
+fn is_full(root: &Path, staged: DiskUse, bytes_max: u64) -> bool {
+    let limit = DiskUse {
+        bytes: staged.bytes.saturating_add(bytes_max).saturating_sub(1),
+        files: u64::MAX,
+    };
+    DiskUse::of(&[root.to_owned()], &limit).exceeds(&limit)
 }
 
 fn host_failed(error: &FileError) -> Outcome {

@@ -1,5 +1,6 @@
 //! Answers other terminals on the control socket, a task for each connection; the event loop never waits for them.
 
+use super::event_loop::Followed;
 use crate::control::{self, Request, Status};
 use crate::logs::Frame;
 use crate::tasks::TaskGroup;
@@ -7,11 +8,12 @@ use std::io;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 use tokio::time::{Duration, timeout};
 
-/// Connections that are served at once; more wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 32;
+/// Connections that are served at once; more wait in the kernel's queue. Followers stay, so a stop must still fit.
+const CONNECTIONS_MAX: usize = 256;
 /// A client that says nothing for so long, or takes nothing, is dropped.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -28,8 +30,10 @@ pub(super) struct Reply {
     pub(super) status: Status,
     /// The log so far, encoded, when it was asked for.
     pub(super) log: Vec<u8>,
+    /// Bytes that the guest has written so far.
+    pub(super) written: u64,
     /// What comes; ends with the run. The log stream of a stopped run is its end signal.
-    pub(super) follow: Option<broadcast::Receiver<Arc<Frame>>>,
+    pub(super) follow: Option<broadcast::Receiver<Arc<Followed>>>,
 }
 
 /// Serves until the task is dropped.
@@ -61,20 +65,36 @@ async fn answer(mut stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Resul
         .send(Asked { request, reply })
         .await
         .map_err(|_| gone())?;
-    let mut answer = answer.await.map_err(|_| gone())?;
+    let answer = answer.await.map_err(|_| gone())?;
     control::write_line(&mut stream, &answer.status).await?;
     timeout(PATIENCE, stream.write_all(&answer.log)).await??;
-    while let Some(follow) = &mut answer.follow {
-        let mut bytes = Vec::new();
-        match follow.recv().await {
-            Ok(frame) => frame.encode(&mut bytes),
-            // A reader that is too slow loses frames, and is told how many.
-            Err(broadcast::error::RecvError::Lagged(frames)) => {
-                Frame::Dropped { bytes: frames }.encode(&mut bytes)
-            }
-            Err(broadcast::error::RecvError::Closed) => break,
-        }
-        timeout(PATIENCE, stream.write_all(&bytes)).await??;
+    if let Some(follow) = answer.follow {
+        pass_on(&mut stream, follow, answer.written).await?;
     }
     stream.shutdown().await
+}
+
+/// Passes on what comes until the run ends. A reader that is too slow misses some, and is told how much.
+async fn pass_on(
+    stream: &mut UnixStream,
+    mut follow: broadcast::Receiver<Arc<Followed>>,
+    mut position: u64,
+) -> io::Result<()> {
+    loop {
+        let followed = match follow.recv().await {
+            Ok(followed) => followed,
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return Ok(()),
+        };
+        let mut bytes = Vec::new();
+        let missed = followed.before.saturating_sub(position);
+        if missed > 0 {
+            Frame::Dropped { bytes: missed }.encode(&mut bytes);
+        }
+        followed.frame.encode(&mut bytes);
+        position = followed
+            .before
+            .saturating_add(followed.frame.output_bytes());
+        timeout(PATIENCE, stream.write_all(&bytes)).await??;
+    }
 }

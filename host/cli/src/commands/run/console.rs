@@ -8,8 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mutual_node::attached::{Phase, RunCommand, RunEvent};
 use serde_json::json;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::thread::JoinHandle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// How much of each stream goes into a JSON document; the whole is in the log.
 const CAPTURE_BYTES_MAX: usize = 64 << 10;
@@ -31,25 +30,31 @@ pub(super) struct Shown {
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
     pub(super) truncated: bool,
+    /// The reader of stdout has enough.
     pub(super) reader_gone: bool,
+    /// Stdout could not be written, for another reason than that.
+    pub(super) refused: Option<String>,
 }
 
-/// Starts the thread. It ends when the node drops its end of `events`.
+/// Starts the thread. When the node drops its end of `events`, and all is written, it gives what it showed.
 pub(super) fn start(
     events: mpsc::Receiver<RunEvent>,
     commands: mpsc::Sender<RunCommand>,
     sink: Sink,
     progress: ProgressMode,
-) -> io::Result<JoinHandle<Shown>> {
+) -> io::Result<oneshot::Receiver<Shown>> {
     let console = Console {
         sink,
         shown: Shown::default(),
         bar: Bar::new(progress),
         commands,
     };
-    std::thread::Builder::new()
-        .name("console".into())
-        .spawn(move || console.serve(events))
+    let (shown, receiver) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("console".into());
+    thread.spawn(move || {
+        let _nobody_waits = shown.send(console.serve(events));
+    })?;
+    Ok(receiver)
 }
 
 struct Console {
@@ -78,17 +83,20 @@ impl Console {
         match self.sink {
             Sink::Drop => {}
             Sink::Capture => capture(&mut self.shown.stdout, bytes, &mut self.shown.truncated),
-            Sink::Pass if self.shown.reader_gone => {}
+            Sink::Pass if self.shown.reader_gone || self.shown.refused.is_some() => {}
             Sink::Pass => {
                 let written = self.bar.aside(|| {
                     let mut stdout = io::stdout().lock();
                     stdout.write_all(bytes).and_then(|()| stdout.flush())
                 });
-                if written.is_err() {
+                let Err(error) = written else { return };
+                if error.kind() == io::ErrorKind::BrokenPipe {
                     self.shown.reader_gone = true;
-                    // A full queue holds a stop already.
-                    let _ = self.commands.try_send(RunCommand::Stop { now: true });
+                } else {
+                    self.shown.refused = Some(error.to_string());
                 }
+                // A full queue holds a stop already.
+                let _is_full = self.commands.try_send(RunCommand::Stop { now: true });
             }
         }
     }
@@ -98,10 +106,11 @@ impl Console {
             Sink::Drop => {}
             Sink::Capture => capture(&mut self.shown.stderr, bytes, &mut self.shown.truncated),
             Sink::Pass => {
-                let mut stderr = io::stderr().lock();
-                let _ = self
-                    .bar
-                    .aside(|| stderr.write_all(bytes).and_then(|()| stderr.flush()));
+                // A closed stderr is nobody's problem.
+                let _refused = self.bar.aside(|| {
+                    let mut stderr = io::stderr().lock();
+                    stderr.write_all(bytes).and_then(|()| stderr.flush())
+                });
             }
         }
     }

@@ -1,11 +1,11 @@
 //! The run's record and its times: written when it starts and when it has ended.
 
 use super::super::RunError;
-use crate::clock::{Clock as _, SystemClock};
-use crate::draft::BootNanos;
+use crate::clock::{Clock as _, SystemClock, elapsed};
 use crate::prepare::Prepared;
 use crate::proofs::{self, Bundle};
 use crate::record::{Ending, RunRecord, RunState, SCHEMA};
+use mutual_lease::BootNanos;
 use mutual_protocol::lease::{LeaseCert, ResultCert};
 use mutual_protocol::outcome::Outcome;
 use mutual_protocol::receipt::{Build, Receipt, Usage};
@@ -35,6 +35,15 @@ pub(super) struct Facts<'a> {
     pub(super) manifest: Option<Cid>,
     pub(super) input_bytes: u64,
     pub(super) output_bytes: u64,
+}
+
+/// What a decided run leaves.
+#[derive(Debug)]
+pub(super) struct Left<'a> {
+    pub(super) outcome: &'a Outcome,
+    /// None when there are no outputs, though the certificates name the empty manifest.
+    pub(super) outputs: Option<Cid>,
+    pub(super) log: Option<Vec<u8>>,
 }
 
 impl Record {
@@ -76,12 +85,13 @@ impl Record {
     pub(super) fn started(&mut self) {
         let now = SystemClock.boot();
         self.first_instruction = Some(now);
-        self.record.start_us = Some(micros(now.since(self.signed_at)));
+        self.record.start_us = Some(micros(elapsed(self.signed_at, now)));
     }
 
     pub(super) fn write(&self) -> Result<(), RunError> {
-        let bytes = serde_json::to_vec(&self.record).unwrap_or_default();
-        self.runs.write(self.run, &bytes).map_err(RunError::Record)
+        self.runs
+            .write(self.run, &self.record.encode())
+            .map_err(RunError::Record)
     }
 
     /// The host's statement of use, not yet signed.
@@ -121,12 +131,12 @@ impl Record {
     pub(super) fn finish(
         &mut self,
         store: &BlockStore,
-        outcome: &Outcome,
-        log: Option<Vec<u8>>,
+        left: Left<'_>,
         spec: &Verified<JobSpec>,
         decided: (&LeaseCert, &ResultCert, &Verified<Receipt>),
     ) -> Result<RunRecord, RunError> {
-        let log = log
+        let log = left
+            .log
             .map(|bytes| store.put_file(&bytes))
             .transpose()
             .map_err(RunError::Log)?;
@@ -142,11 +152,11 @@ impl Record {
         self.record.state = RunState::Ended;
         self.record.ending = Some(Ending {
             at_ms: value.ended_at_ms,
-            outcome: outcome.clone(),
-            exit_code: outcome.exit_code(),
+            outcome: left.outcome.clone(),
+            exit_code: left.outcome.exit_code(),
             usage: value.usage,
             epoch: value.token.epoch.0,
-            outputs: value.manifest,
+            outputs: left.outputs,
             log: log.map(|root| root.cid),
             proofs: Some(kept),
         });

@@ -11,14 +11,24 @@ use tokio::sync::{broadcast, mpsc};
 /// Frames that a follower may lag behind before it loses some: at 64 KiB each, 16 MiB.
 const FOLLOW_FRAMES_MAX: usize = 256;
 
+/// Output for followers.
+#[derive(Debug)]
+pub(in super::super) struct Followed {
+    /// Bytes that the guest wrote before it: a follower sees what it has missed.
+    pub(in super::super) before: u64,
+    pub(in super::super) frame: Frame,
+}
+
 /// Events on their way, and the log.
 #[derive(Debug)]
 pub(super) struct Screen {
     events: mpsc::Sender<RunEvent>,
     /// Not taken yet. While it is not empty the loop takes nothing from the guest, so it stays short.
     waiting: VecDeque<RunEvent>,
+    /// Nobody waits for what is shown any more.
+    detached: bool,
     log: Log,
-    followers: broadcast::Sender<Arc<Frame>>,
+    followers: broadcast::Sender<Arc<Followed>>,
     progress: Option<Progress>,
     written: u64,
 }
@@ -28,6 +38,7 @@ impl Screen {
         Self {
             events,
             waiting: VecDeque::new(),
+            detached: false,
             log: Log::new(usize::try_from(limits::LOG_BYTES_MAX).unwrap_or(usize::MAX)),
             followers: broadcast::Sender::new(FOLLOW_FRAMES_MAX),
             progress: None,
@@ -35,8 +46,17 @@ impl Screen {
         }
     }
 
+    /// Shows nothing from now on: whoever should take it does not.
+    pub(super) fn detach(&mut self) {
+        self.detached = true;
+        self.waiting.clear();
+    }
+
     /// Shows an event as soon as the person's side takes it.
     pub(super) fn show(&mut self, event: RunEvent) {
+        if self.detached {
+            return;
+        }
         if let Some(event) = self.try_now(event) {
             self.waiting.push_back(event);
         }
@@ -55,16 +75,18 @@ impl Screen {
 
     /// The guest wrote.
     pub(super) fn output(&mut self, stream: Stream, bytes: Vec<u8>) {
+        self.log.push(stream, &bytes);
+        if self.followers.receiver_count() > 0 {
+            let frame = Frame::Output {
+                stream,
+                bytes: bytes.clone(),
+            };
+            let before = self.written;
+            let _nobody_left = self.followers.send(Arc::new(Followed { before, frame }));
+        }
         self.written = self
             .written
             .saturating_add(u64::try_from(bytes.len()).unwrap_or(0));
-        self.log.push(stream, &bytes);
-        if self.followers.receiver_count() > 0 {
-            let _nobody_left = self.followers.send(Arc::new(Frame::Output {
-                stream,
-                bytes: bytes.clone(),
-            }));
-        }
         self.show(match stream {
             Stream::Stdout => RunEvent::Stdout(bytes),
             Stream::Stderr => RunEvent::Stderr(bytes),
@@ -109,7 +131,7 @@ impl Screen {
     }
 
     /// What comes from now on. The channel ends with the run.
-    pub(super) fn follow(&self) -> broadcast::Receiver<Arc<Frame>> {
+    pub(super) fn follow(&self) -> broadcast::Receiver<Arc<Followed>> {
         self.followers.subscribe()
     }
 
