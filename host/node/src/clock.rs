@@ -1,7 +1,8 @@
 //! Time and randomness of the machine, behind a trait so that tests run in virtual time.
 
-use crate::draft::BootNanos;
+use mutual_lease::BootNanos;
 use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
 
 /// 2020-01-01T00:00:00Z in milliseconds since 1970: an earlier wall clock was never set.
 pub const WALL_MS_MIN: u64 = 1_577_836_800_000;
@@ -34,6 +35,11 @@ fn nanos(id: ClockId) -> u64 {
     seconds
         .saturating_mul(1_000_000_000)
         .saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Time from `earlier` to `later`; zero when it is the other way round.
+pub const fn elapsed(earlier: BootNanos, later: BootNanos) -> Duration {
+    Duration::from_nanos(later.0.saturating_sub(earlier.0))
 }
 
 /// Secret random bytes from the operating system.

@@ -1,6 +1,6 @@
 //! Outputs: taken from the guest's root when it has ended, and put where the person wants them.
 
-use crate::prepare::Baseline;
+use crate::prepare::{Baseline, RESERVED};
 use mutual_protocol::ids::Codec;
 use mutual_protocol::manifest::{Entry, GuestPath, Manifest, ManifestError, Node};
 use mutual_protocol::spec::JobSpec;
@@ -41,17 +41,23 @@ pub enum CollectError {
     Store(#[from] FileError),
 }
 
-/// Takes what `spec` names as outputs from `root`: `/out`, the result paths, the writable preopens.
+/// Takes what `spec` names as outputs from `root`: `/out`, the result paths, the writable preopens. `inputs` is what
+/// the guest was given.
 ///
 /// # Errors
 /// When there is more than the limits allow, or the store cannot be written.
-pub fn collect(store: &BlockStore, root: &Path, spec: &JobSpec) -> Result<Collected, CollectError> {
+pub fn collect(
+    store: &BlockStore,
+    root: &Path,
+    spec: &JobSpec,
+    inputs: &Manifest,
+) -> Result<Collected, CollectError> {
     let mut wanted: Vec<GuestPath> = GuestPath::parse("out").into_iter().collect();
     wanted.extend(spec.result.paths.iter().cloned());
     for preopen in spec.preopens.iter().filter(|preopen| preopen.writable) {
         match &preopen.path {
             Some(path) => wanted.push(path.clone()),
-            None => wanted.extend(top_level(root).map_err(CollectError::List)?),
+            None => wanted.extend(top_level(root, inputs).map_err(CollectError::List)?),
         }
     }
     wanted.sort();
@@ -84,14 +90,21 @@ fn is_inside(path: &GuestPath, other: &GuestPath) -> bool {
     path != other && path.below(other).is_some()
 }
 
-/// What lies directly in the root, without the project's own folder. Names that no guest path can have stay behind.
-fn top_level(root: &Path) -> io::Result<Vec<GuestPath>> {
+/// What lies directly in the root, without the project's own folder, and without `/tmp` unless it was given. Names
+/// that no guest path can have stay behind.
+fn top_level(root: &Path, inputs: &Manifest) -> io::Result<Vec<GuestPath>> {
+    let is_given = |name: &str| {
+        inputs
+            .entries()
+            .iter()
+            .any(|entry| first_name(entry) == name)
+    };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(root)? {
         let name = entry?.file_name();
         let path = name
             .to_str()
-            .filter(|name| *name != ".mc")
+            .filter(|name| *name != RESERVED && (*name != "tmp" || is_given("tmp")))
             .and_then(|name| GuestPath::parse(name).ok());
         paths.extend(path);
     }
@@ -157,7 +170,7 @@ pub fn place(
             found = true;
             put(
                 store,
-                entry,
+                entry.node,
                 &target(&place.target, &place.guest, rest),
                 &mut placed,
             )?;
@@ -183,11 +196,11 @@ fn target(target: &Path, guest: &GuestPath, rest: &str) -> PathBuf {
 
 fn put(
     store: &BlockStore,
-    entry: &Entry,
+    node: Node,
     target: &Path,
     placed: &mut Placed,
 ) -> Result<(), PlaceOutputError> {
-    match entry.node {
+    match node {
         Node::File {
             cid,
             size,
@@ -221,59 +234,122 @@ pub fn write_back(
     others: &[GuestPath],
     suffix: &str,
 ) -> Result<Placed, PlaceOutputError> {
-    let mut before: BTreeMap<&str, Node> = baseline
+    let scope = Scope { baseline, others };
+    let is_own = |entry: &&Entry| baseline.path.is_some() || scope.owns(entry);
+    let before: BTreeMap<&str, Node> = baseline
         .entries
         .iter()
+        .filter(is_own)
         .map(|entry| (entry.path.as_str(), entry.node))
         .collect();
+    let after: BTreeMap<&str, Node> = manifest
+        .entries()
+        .iter()
+        .filter_map(|entry| Some((scope.relative(entry)?, entry.node)))
+        .collect();
     let mut placed = Placed::default();
-    for entry in manifest.entries() {
-        let Some(rest) = relative(entry, baseline, others) else {
-            continue;
-        };
-        let old = before.remove(rest);
-        if old == Some(entry.node) {
+    // What is gone goes first: a file may have become a folder.
+    for (path, node) in &before {
+        if !after.contains_key(path) {
+            remove(&baseline.host, path, *node, &after, &mut placed)?;
+        }
+    }
+    for (path, node) in &after {
+        let old = before.get(path).copied();
+        let target = baseline.host.join(path);
+        // A folder that lost its last file is told as an empty one, and was there already.
+        if is_same(old, *node) || *node == Node::Directory && target.is_dir() {
             continue;
         }
-        let target = baseline.host.join(rest);
         if is_untouched(&target, old) {
-            put(store, entry, &target, &mut placed)?;
+            put(store, *node, &target, &mut placed)?;
             continue;
         }
         let beside = beside(&target, suffix);
-        put(store, entry, &beside, &mut placed)?;
+        put(store, *node, &beside, &mut placed)?;
         placed.conflicts.push((target, beside));
-    }
-    for (path, node) in before {
-        let target = baseline.host.join(path);
-        // A folder that got content is not in the manifest under its own name any more; it is not gone.
-        if matches!(node, Node::File { .. }) && is_untouched(&target, Some(node)) && target.exists()
-        {
-            let removed = std::fs::remove_file(&target);
-            removed.map_err(|source| PlaceOutputError::Folder {
-                path: target.clone(),
-                source,
-            })?;
-            placed.removed.push(target);
-        }
     }
     Ok(placed)
 }
 
-/// The entry's path below the writable folder.
-fn relative<'a>(entry: &'a Entry, baseline: &Baseline, others: &[GuestPath]) -> Option<&'a str> {
-    match &baseline.path {
-        Some(path) => entry.path.below(path).filter(|rest| !rest.is_empty()),
-        None => {
-            let foreign = others.iter().any(|other| entry.path.below(other).is_some());
-            let own = entry
-                .path
-                .names()
-                .next()
-                .is_some_and(|first| first != ".mc");
-            (own && !foreign).then_some(entry.path.as_str())
+/// Which entries of a manifest belong to a writable folder.
+struct Scope<'a> {
+    baseline: &'a Baseline,
+    others: &'a [GuestPath],
+}
+
+impl Scope<'_> {
+    /// The entry's path below the writable folder.
+    fn relative<'a>(&self, entry: &'a Entry) -> Option<&'a str> {
+        match &self.baseline.path {
+            Some(path) => entry.path.below(path).filter(|rest| !rest.is_empty()),
+            None => self.owns(entry).then_some(entry.path.as_str()),
         }
     }
+
+    /// Whether a path of the root is the writable root's own.
+    fn owns(&self, entry: &Entry) -> bool {
+        let first = first_name(entry);
+        // The guest finds these two folders in any case; they go back only where they came from.
+        let is_scratch = ["out", "tmp"].contains(&first)
+            && !self.baseline.entries.iter().any(|e| first_name(e) == first);
+        let is_other = self.others.iter().any(|o| entry.path.below(o).is_some());
+        first != RESERVED && !is_scratch && !is_other
+    }
+}
+
+/// Removes what the guest removed, unless it changed here meanwhile; then the folders above that are gone there and
+/// empty here.
+fn remove(
+    host: &Path,
+    path: &str,
+    node: Node,
+    after: &BTreeMap<&str, Node>,
+    placed: &mut Placed,
+) -> Result<(), PlaceOutputError> {
+    let target = host.join(path);
+    if matches!(node, Node::File { .. }) {
+        if target.symlink_metadata().is_err() || !is_untouched(&target, Some(node)) {
+            return Ok(());
+        }
+        let removed = std::fs::remove_file(&target);
+        removed.map_err(|source| PlaceOutputError::Folder {
+            path: target.clone(),
+            source,
+        })?;
+        placed.removed.push(target);
+    }
+    let folders = Path::new(path)
+        .ancestors()
+        .filter_map(Path::to_str)
+        .skip(usize::from(matches!(node, Node::File { .. })));
+    for folder in folders.take_while(|folder| !folder.is_empty() && !is_folder(after, folder)) {
+        // What is not empty here stays.
+        if std::fs::remove_dir(host.join(folder)).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Whether nothing changed. No guest can make a file executable, so its bytes alone decide.
+fn is_same(old: Option<Node>, new: Node) -> bool {
+    match (old, new) {
+        (Some(Node::File { cid: old, .. }), Node::File { cid: new, .. }) => old == new,
+        (old, new) => old == Some(new),
+    }
+}
+
+/// Whether the entries have a folder at `path`.
+fn is_folder(entries: &BTreeMap<&str, Node>, path: &str) -> bool {
+    let inside = format!("{path}/");
+    let next = entries.range(inside.as_str()..).next();
+    entries.get(path) == Some(&Node::Directory)
+        || next.is_some_and(|(next, _)| next.starts_with(&inside))
+}
+
+fn first_name(entry: &Entry) -> &str {
+    entry.path.names().next().unwrap_or_default()
 }
 
 /// Whether the file here is still the one that the guest was given.

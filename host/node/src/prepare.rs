@@ -4,6 +4,7 @@
 
 mod inputs;
 
+pub(crate) use inputs::RESERVED;
 pub use inputs::{Baseline, InputRequest, InputSource, PreopenRequest};
 
 use crate::clock::{Clock, WALL_MS_MIN, random};
@@ -17,7 +18,9 @@ use mutual_protocol::spec::{
 use mutual_protocol::{
     Cid, Generation, NodeId, OwnerId, PublicKey, SigningKey, Verified, codec, limits,
 };
-use mutual_store::{BlockStore, ExportError, FileError, ImportError, ImportTreeError};
+use mutual_store::{
+    BlockStore, DirectoryTreeError, ExportError, FileError, ImportError, ImportTreeError,
+};
 use std::path::PathBuf;
 
 /// How long an attached run without a time limit may go on: the spec must end some day.
@@ -121,6 +124,15 @@ pub enum PrepareError {
         /// Why not.
         #[source]
         source: ExportError,
+    },
+    /// A folder that an input names is not whole in the store.
+    #[error("{cid} is not a folder that is whole in the store")]
+    Folder {
+        /// The content.
+        cid: Cid,
+        /// Why not.
+        #[source]
+        source: DirectoryTreeError,
     },
     /// A path gets too long below its guest path.
     #[error("a path of the inputs is not valid")]

@@ -1,22 +1,25 @@
 //! Owner, witness and holder of one job in one process: their messages are signed, encoded, decoded and verified as
 //! between machines, and passed on in memory.
 
+mod memory;
+
 use super::RunError;
 use crate::clock::{Clock as _, SystemClock, random};
-use crate::draft::{
-    Answer, BootNanos, Holder, HolderEffects, HolderFact, Incoming, Outgoing, Reply, Request,
-    Witness,
+use memory::Memory;
+use mutual_lease::{
+    BootNanos, Claimant, Context, Holder, HolderEffect, HolderInput, Owner, OwnerEffect,
+    OwnerInput, Peer, Reply, Request, VerifiedReply, VerifiedRequest, Witness, WitnessEffect,
+    WitnessInput,
 };
-use mutual_protocol::ids::Nonce;
-use mutual_protocol::lease::{Cancel, LeaseCert, ResultCert, Value};
+use mutual_protocol::lease::{Cancel, LeaseCert, Offer, ResultCert};
+use mutual_protocol::outcome::Blame;
 use mutual_protocol::receipt::{AttemptRecord, Receipt};
-use mutual_protocol::sign::{Ed25519, Message};
+use mutual_protocol::sign::Message;
 use mutual_protocol::spec::JobSpec;
-use mutual_protocol::{
-    Epoch, FencingToken, NodeId, RegisterId, ReplicaIndex, ShardIndex, ShardRange, Signed,
-    SigningKey, Slot, Verified,
-};
+use mutual_protocol::{FencingToken, NodeId, RegisterId, Signed, SigningKey, Verified};
 use std::collections::VecDeque;
+use std::num::NonZero;
+use std::sync::Arc;
 
 /// The job is decided.
 #[derive(Debug)]
@@ -31,101 +34,139 @@ pub(super) struct Decision {
 pub(super) enum Fact {
     /// The lease is held: compute.
     Leased(FencingToken),
-    /// Another epoch is promised: stop computing.
+    /// The token is worth nothing any more: stop computing.
     Lost(FencingToken),
     /// The job is decided.
     Decided(Box<Decision>),
 }
 
-/// The three roles.
+/// The three roles, and what is on its way between them.
 #[derive(Debug)]
 pub(super) struct Roles {
-    owner: SigningKey,
-    witness_key: SigningKey,
+    spec: Arc<Verified<JobSpec>>,
+    keys: Keys,
     witness: Witness,
-    holder: Holder,
-    lease: Option<LeaseCert>,
+    owner: Owner,
+    holder: Option<Holder>,
+    timers: Timers,
+    mail: VecDeque<Mail>,
+    /// The lease that the attempt computes under, from its start to the end of the run.
+    lease: Option<(FencingToken, LeaseCert)>,
+    renewals: u32,
     receipt: Option<Verified<Receipt>>,
     facts: VecDeque<Fact>,
 }
 
+/// Keys of the roles, and the memory of what they signed.
+#[derive(Debug)]
+struct Keys {
+    /// Signs as owner and as host.
+    account: SigningKey,
+    /// Signs as witness of this one run.
+    witness: SigningKey,
+    memory: Memory,
+}
+
+/// When each role wants to be called again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Timers {
+    witness: Option<BootNanos>,
+    owner: Option<BootNanos>,
+    holder: Option<BootNanos>,
+}
+
+/// Who asked a witness, so that the answer finds its way back: owner and holder share a key here.
+#[derive(Clone, Copy, Debug)]
+enum Asker {
+    Owner,
+    Holder,
+}
+
+/// A message or event on its way to a role.
+#[derive(Debug)]
+enum Mail {
+    Witness(Option<Asker>, WitnessInput),
+    Owner(OwnerInput),
+    Holder(HolderInput),
+    Offer(Box<Offer>),
+}
+
 impl Roles {
-    /// Roles for a job of one shard. `owner` signs as owner and as host.
-    pub(super) fn new(
-        spec: &Verified<JobSpec>,
-        owner: SigningKey,
-        witness_key: SigningKey,
-    ) -> Self {
-        let register = RegisterId {
-            job: spec.job(),
-            generation: spec.value().generation,
-            shards: ShardRange::one(ShardIndex(0)),
-            slot: Slot::Replica(ReplicaIndex(0)),
-        };
-        let host = NodeId::from(owner.public());
+    /// Roles for a job of one shard. `account` signs as owner and as host.
+    pub(super) fn new(spec: &Verified<JobSpec>, account: SigningKey, witness: SigningKey) -> Self {
+        let spec = Arc::new(spec.clone());
         Self {
-            owner,
-            witness_key,
-            witness: Witness::new(spec.clone()),
-            holder: Holder::new(spec.clone(), host, register),
+            witness: Witness::new(witness.public()),
+            owner: Owner::new(spec.clone(), NonZero::<u32>::MIN),
+            holder: None,
+            spec,
+            keys: Keys {
+                account,
+                witness,
+                memory: Memory::default(),
+            },
+            timers: Timers::default(),
+            mail: VecDeque::new(),
             lease: None,
+            renewals: 0,
             receipt: None,
             facts: VecDeque::new(),
         }
     }
 
-    /// Claims the lease.
+    /// Has the job accepted, offered and claimed.
     pub(super) fn open(&mut self, now: BootNanos) -> Result<(), RunError> {
-        let nonce = Nonce::from_bytes(random()?);
-        let effects = self.holder.claim(now, Epoch(0), nonce);
-        self.pump(now, effects)
+        self.mail
+            .push_back(Mail::Witness(None, WitnessInput::Accept(self.spec.clone())));
+        self.mail
+            .push_back(Mail::Owner(OwnerInput::HostReady(self.host())));
+        self.deliver(now)
     }
 
-    /// A time that [`Roles::timer`] told has come.
+    /// The time has come that [`Roles::timer`] told.
     pub(super) fn tick(&mut self, now: BootNanos) -> Result<(), RunError> {
-        let effects = self.holder.tick(now);
-        self.pump(now, effects)
+        let is_due = |timer: &mut Option<BootNanos>| timer.take_if(|at| *at <= now).is_some();
+        if is_due(&mut self.timers.holder) {
+            self.mail.push_back(Mail::Holder(HolderInput::Tick));
+        }
+        if is_due(&mut self.timers.witness) {
+            self.mail.push_back(Mail::Witness(None, WitnessInput::Tick));
+        }
+        if is_due(&mut self.timers.owner) {
+            self.mail.push_back(Mail::Owner(OwnerInput::Tick));
+        }
+        self.deliver(now)
     }
 
+    /// When [`Roles::tick`] wants to be called.
     pub(super) fn timer(&self) -> Option<BootNanos> {
-        self.holder.timer()
+        [self.timers.witness, self.timers.owner, self.timers.holder]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    /// Brings the attempt to a decision. What is nobody's final fault cannot be a value: an attached owner, who has no
-    /// other host, ends the job by its own order then, and the receipt tells what happened.
+    /// Brings the attempt to a decision. A failure that is neither guest's nor owner's fault cannot be a value: an
+    /// attached owner, who has no other host, ends the job by its own order then, and the receipt tells what happened.
     pub(super) fn finish(&mut self, now: BootNanos, receipt: Receipt) -> Result<(), RunError> {
-        let (token, outcome) = (receipt.token, receipt.outcome.clone());
-        let receipt = self.owner.sign(receipt);
-        let record = AttemptRecord {
-            token,
-            host: self.host(),
-            blame: outcome.blame(),
-            outcome: outcome.clone(),
-            manifest: receipt.value().manifest,
-            receipt: receipt.digest(),
-        };
-        let attempt = self.owner.sign(record).signed().clone();
-        let value = match receipt.value().manifest {
-            Some(manifest) if outcome.is_finished() => Value::Ok {
-                manifest,
-                receipt: receipt.digest(),
-                attempt,
-            },
-            _ if outcome.blame() == mutual_protocol::outcome::Blame::Guest => Value::Failed {
-                attempts: vec![attempt],
-            },
-            _ => {
-                let order = self.owner.sign(Cancel {
-                    register: token.register,
-                });
-                Value::Cancelled {
-                    order: order.signed().clone(),
-                }
-            }
-        };
+        let (register, blame) = (receipt.token.register, receipt.outcome.blame());
+        let receipt = self.keys.account.sign(receipt);
+        let attempt = Box::new(self.keys.account.sign(record(&receipt, blame)));
+        self.keys.memory.learn(&attempt);
+        if let Some(manifest) = receipt.value().manifest {
+            self.mail
+                .push_back(Mail::Witness(None, WitnessInput::Held(manifest)));
+        }
         self.receipt = Some(receipt);
-        let effects = self.holder.propose(now, value);
-        self.pump(now, effects)
+        if blame == Blame::Owner {
+            self.cancel(register);
+        } else {
+            self.mail.push_back(Mail::Holder(HolderInput::Report {
+                attempt,
+                stored: Vec::new(),
+            }));
+        }
+        self.deliver(now)
     }
 
     pub(super) fn next_fact(&mut self) -> Option<Fact> {
@@ -135,103 +176,213 @@ impl Roles {
     /// Epoch of the lease and renewals so far.
     pub(super) fn standing(&self) -> (Option<u32>, u32) {
         (
-            self.lease.as_ref().map(|_| self.holder.token().epoch.0),
-            self.holder.renewals(),
+            self.lease.as_ref().map(|(token, _)| token.epoch.0),
+            self.renewals,
         )
     }
 
     pub(super) fn host(&self) -> NodeId {
-        NodeId::from(self.owner.public())
+        NodeId::from(self.keys.account.public())
     }
 
-    /// Passes messages to and fro until nobody has anything to say.
-    fn pump(&mut self, now: BootNanos, effects: HolderEffects) -> Result<(), RunError> {
-        let mut queue = VecDeque::from([effects]);
-        while let Some(effects) = queue.pop_front() {
-            if let Some(rule) = effects.violation {
-                return Err(disagree(rule));
-            }
-            effects.facts.into_iter().for_each(|fact| self.note(fact));
-            for outgoing in effects.send {
-                let request = self.carry(outgoing)?;
-                let answer = self
-                    .witness
-                    .step(now, SystemClock.wall_ms(), &Ed25519, request);
-                if let Some(incoming) = self.carry_back(answer)? {
-                    queue.push_back(self.holder.handle(now, &Ed25519, incoming));
+    fn cancel(&mut self, register: RegisterId) {
+        let order = self.keys.account.sign(Cancel { register });
+        self.keys.memory.learn(&order);
+        self.mail
+            .push_back(Mail::Owner(OwnerInput::Cancel(Box::new(order))));
+    }
+
+    /// Passes everything on until nobody has anything to say.
+    fn deliver(&mut self, now: BootNanos) -> Result<(), RunError> {
+        while let Some(mail) = self.mail.pop_front() {
+            let memory = self.keys.memory.clone();
+            let ctx = Context {
+                now,
+                wall_ms: SystemClock.wall_ms(),
+                random: random()?,
+                verifier: &memory,
+            };
+            match mail {
+                Mail::Witness(asker, input) => {
+                    for effect in self.witness.step(&ctx, input) {
+                        self.witness_did(asker, effect)?;
+                    }
                 }
+                Mail::Owner(input) => {
+                    for effect in self.owner.step(&ctx, input) {
+                        self.owner_did(effect)?;
+                    }
+                }
+                Mail::Holder(input) => {
+                    let effects = self.holder.as_mut().map(|holder| holder.step(&ctx, input));
+                    for effect in effects.unwrap_or_default() {
+                        self.holder_did(effect)?;
+                    }
+                }
+                Mail::Offer(offer) => self.take_offer(&ctx, *offer)?,
             }
         }
         Ok(())
     }
 
-    fn note(&mut self, fact: HolderFact) {
-        match fact {
-            HolderFact::Leased { token, lock: None } => {
-                self.lease = self.holder.lease().cloned();
-                self.facts.push_back(Fact::Leased(token));
-            }
-            HolderFact::Lost(token) => self.facts.push_back(Fact::Lost(token)),
-            HolderFact::Decided(result) => {
-                let (lease, receipt) = (self.lease.clone(), self.receipt.clone());
-                if let Some((lease, receipt)) = lease.zip(receipt) {
-                    self.facts.push_back(Fact::Decided(Box::new(Decision {
-                        lease,
-                        result: *result,
-                        receipt,
-                    })));
-                }
-            }
-            // The one witness is this process: a pause ends with the renewal that the same tick sends.
-            _ => {}
-        }
+    fn take_offer(&mut self, ctx: &Context<'_>, offer: Offer) -> Result<(), RunError> {
+        let offer = self.keys.wire(&self.keys.account, offer)?;
+        let me = Claimant::key_only(self.host());
+        let holder =
+            Holder::new(me, self.spec.clone(), &offer, ctx.verifier).map_err(|e| disagree(&e))?;
+        self.holder = Some(holder);
+        self.mail.push_back(Mail::Holder(HolderInput::Start));
+        Ok(())
     }
 
-    /// The holder's message on its way to the witness.
-    fn carry(&self, outgoing: Outgoing) -> Result<Request, RunError> {
-        let key = &self.owner;
-        Ok(match outgoing {
-            Outgoing::Claim(body) => Request::Claim(wire(key, body)?),
-            Outgoing::Renew(body) => Request::Renew(wire(key, *body)?),
-            Outgoing::VoteReq(body) => Request::VoteReq(Box::new(wire(key, *body)?)),
-            Outgoing::Commit(body) => Request::Commit(Box::new(wire(key, *body)?)),
-            Outgoing::Release(body) => Request::Release(wire(key, body)?),
-            Outgoing::Decided(register, result) => Request::Decided(register, result),
-            _ => return Err(disagree("a message that this version does not carry")),
+    /// An attached witness lives in memory alone: its key dies with it, so its records need not be kept.
+    fn witness_did(&mut self, asker: Option<Asker>, effect: WitnessEffect) -> Result<(), RunError> {
+        match effect {
+            WitnessEffect::Send { message, .. } => {
+                let reply = self.keys.carry_reply(message)?;
+                self.mail.push_back(match asker {
+                    Some(Asker::Owner) => Mail::Owner(OwnerInput::Reply(reply)),
+                    _ => Mail::Holder(HolderInput::Reply(reply)),
+                });
+            }
+            WitnessEffect::Timer(at) => self.timers.witness = Some(at),
+            WitnessEffect::Fact(fact) => self.mail.push_back(Mail::Owner(OwnerInput::Fact(fact))),
+            WitnessEffect::Violation(violation) => return Err(disagree(&violation)),
+            WitnessEffect::Persist { .. } => {}
+            _ => return Err(unknown()),
+        }
+        Ok(())
+    }
+
+    fn owner_did(&mut self, effect: OwnerEffect) -> Result<(), RunError> {
+        match effect {
+            OwnerEffect::Offer { offer, .. } => self.mail.push_back(Mail::Offer(offer)),
+            OwnerEffect::Send { message, .. } => {
+                let request = self.keys.carry_request(message)?;
+                self.mail.push_back(Mail::Witness(
+                    Some(Asker::Owner),
+                    WitnessInput::Request(request),
+                ));
+            }
+            OwnerEffect::Timer(at) => self.timers.owner = Some(at),
+            OwnerEffect::Violation(violation) => return Err(disagree(&violation)),
+            // Once there is a receipt, the one attempt that an attached run makes is over.
+            OwnerEffect::Wanted { register, .. } if self.receipt.is_some() => self.cancel(register),
+            OwnerEffect::Wanted { .. } | OwnerEffect::Done => {}
+            OwnerEffect::Decided { cert, .. } => self.decided(*cert),
+            _ => return Err(unknown()),
+        }
+        Ok(())
+    }
+
+    fn holder_did(&mut self, effect: HolderEffect) -> Result<(), RunError> {
+        match effect {
+            HolderEffect::Send { to, message } => {
+                self.renewals += u32::from(matches!(message, Request::Renew(_)));
+                let request = self.keys.carry_request(message)?;
+                for peer in to {
+                    let request = request.clone();
+                    self.mail.push_back(match peer {
+                        Peer::Witness(_) => {
+                            Mail::Witness(Some(Asker::Holder), WitnessInput::Request(request))
+                        }
+                        Peer::Owner(_) => Mail::Owner(OwnerInput::Request(request)),
+                    });
+                }
+            }
+            HolderEffect::Timer(at) => self.timers.holder = Some(at),
+            HolderEffect::Violation(violation) => return Err(disagree(&violation)),
+            HolderEffect::Run { token, lease } => {
+                self.lease = Some((token, *lease));
+                self.facts.push_back(Fact::Leased(token));
+            }
+            // The one witness is this process: a pause ends with the renewal that the same tick sends.
+            HolderEffect::StopEverything | HolderEffect::Resume => {}
+            HolderEffect::Decided { cert } => self.decided(*cert),
+            HolderEffect::Lost { .. } => {
+                self.facts
+                    .extend(self.lease.as_ref().map(|(token, _)| Fact::Lost(*token)));
+            }
+            _ => return Err(unknown()),
+        }
+        Ok(())
+    }
+
+    /// Told by the holder and by the owner; the first counts.
+    fn decided(&mut self, result: ResultCert) {
+        if let (Some((_, lease)), Some(receipt)) = (&self.lease, self.receipt.take()) {
+            let decision = Decision {
+                lease: lease.clone(),
+                result,
+                receipt,
+            };
+            self.facts.push_back(Fact::Decided(Box::new(decision)));
+        }
+    }
+}
+
+fn record(receipt: &Verified<Receipt>, blame: Blame) -> AttemptRecord {
+    let Receipt {
+        token,
+        host,
+        outcome,
+        manifest,
+        ..
+    } = receipt.value();
+    AttemptRecord {
+        token: *token,
+        host: *host,
+        outcome: outcome.clone(),
+        blame,
+        manifest: *manifest,
+        receipt: receipt.digest(),
+    }
+}
+
+impl Keys {
+    /// A message of owner or holder on its way.
+    fn carry_request(&self, message: Request) -> Result<VerifiedRequest, RunError> {
+        let key = &self.account;
+        Ok(match message {
+            Request::Claim(body) => self.wire(key, *body)?.into(),
+            Request::Renew(body) => self.wire(key, *body)?.into(),
+            Request::VoteReq(body) => self.wire(key, *body)?.into(),
+            Request::Commit(body) => self.wire(key, *body)?.into(),
+            Request::Release(body) => self.wire(key, *body)?.into(),
+            Request::Preempt(body) => self.wire(key, *body)?.into(),
+            Request::Decided(cert) => VerifiedRequest::Decided(cert),
         })
     }
 
-    /// The witness's answer on its way to the holder. An attached witness keeps its registers in memory alone.
-    fn carry_back(&self, answer: Answer) -> Result<Option<Incoming>, RunError> {
-        if let Some(rule) = answer.violation {
-            return Err(disagree(rule));
-        }
-        let key = &self.witness_key;
-        let Some((_, reply)) = answer.reply else {
-            return Ok(None);
-        };
-        Ok(Some(match reply {
-            Reply::Promise(body) => Incoming::Promise(Box::new(wire(key, *body)?)),
-            Reply::RenewAck(body) => Incoming::RenewAck(wire(key, body)?),
-            Reply::Vote(body) => Incoming::Vote(wire(key, body)?),
-            Reply::Committed(body) => Incoming::Committed(wire(key, body)?),
-            Reply::Nack(body) => Incoming::Nack(Box::new(wire(key, *body)?)),
-            _ => return Err(disagree("an answer that this version does not carry")),
-        }))
+    /// An answer of the witness on its way.
+    fn carry_reply(&self, message: Reply) -> Result<VerifiedReply, RunError> {
+        let key = &self.witness;
+        Ok(match message {
+            Reply::Promise(body) => self.wire(key, *body)?.into(),
+            Reply::RenewAck(body) => self.wire(key, *body)?.into(),
+            Reply::Vote(body) => self.wire(key, *body)?.into(),
+            Reply::Committed(body) => self.wire(key, *body)?.into(),
+            Reply::Nack(body) => self.wire(key, *body)?.into(),
+        })
+    }
+
+    /// Signs, encodes, decodes and verifies: what a network would do to a message.
+    fn wire<T: Message>(&self, key: &SigningKey, body: T) -> Result<Verified<T>, RunError> {
+        let sent = key.sign(body);
+        self.memory.learn(&sent);
+        let received = Signed::<T>::decode(&sent.signed().encode()).map_err(|e| disagree(&e))?;
+        received.verify(&self.memory).map_err(|e| disagree(&e))
     }
 }
 
-/// Signs, encodes, decodes and verifies: what a network would do to a message.
-fn wire<T: Message>(key: &SigningKey, body: T) -> Result<Verified<T>, RunError> {
-    let bytes = key.sign(body).signed().encode();
-    let received = Signed::<T>::decode(&bytes).map_err(|e| disagree(&e.to_string()))?;
-    received
-        .verify(&Ed25519)
-        .map_err(|e| disagree(&e.to_string()))
+fn disagree(error: &dyn std::error::Error) -> RunError {
+    RunError::Protocol {
+        detail: error.to_string(),
+    }
 }
 
-fn disagree(detail: &str) -> RunError {
+fn unknown() -> RunError {
     RunError::Protocol {
-        detail: detail.to_owned(),
+        detail: "a role did something that this version does not know".to_owned(),
     }
 }

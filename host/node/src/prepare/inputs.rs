@@ -1,14 +1,15 @@
 //! Inputs into one manifest of the guest's root: files, folders, content by CID, and folders with names of their own.
 
 use super::{PrepareError, RunRequest};
+use mutual_content::ReadFileError;
 use mutual_protocol::manifest::{Entry, GuestPath, Manifest, Node};
 use mutual_protocol::spec::Preopen;
 use mutual_protocol::{Cid, limits};
-use mutual_store::{BlockStore, Hidden, Symlinks, TreeOptions};
+use mutual_store::{BlockStore, ExportError, Hidden, Symlinks, TreeOptions};
 use std::path::{Path, PathBuf};
 
 /// Folder of the guest's root that holds what the project keeps there: progress and named folders.
-const RESERVED: &str = ".mc";
+pub(crate) const RESERVED: &str = ".mc";
 
 /// What an input is taken from.
 #[derive(Clone, Debug)]
@@ -70,7 +71,7 @@ pub(super) fn take(store: &BlockStore, request: &RunRequest) -> Result<Inputs, P
             InputSource::Path(path) => {
                 take_path(store, path, &input.guest, &options, &mut entries)?
             }
-            InputSource::Content(cid) => entries.push(content(store, *cid, &input.guest)?),
+            InputSource::Content(cid) => content(store, *cid, &input.guest, &mut entries)?,
         }
     }
     let mut preopens = Vec::new();
@@ -84,7 +85,12 @@ pub(super) fn take(store: &BlockStore, request: &RunRequest) -> Result<Inputs, P
             "/" => None,
             _ => Some(GuestPath::parse(&format!("{RESERVED}/dir/{index}"))?),
         };
-        let tree = store.import_tree(&asked.host, &options)?;
+        let mut tree = store.import_tree(&asked.host, &options)?;
+        if path.is_none() {
+            // The guest finds the project's own folder in its place.
+            let is_reserved = |entry: &Entry| entry.path.names().next() == Some(RESERVED);
+            tree.entries.retain(|entry| !is_reserved(entry));
+        }
         match &path {
             Some(path) => entries.extend(tree.entries_below(path)?),
             None => entries.extend(tree.entries.iter().cloned()),
@@ -138,17 +144,29 @@ fn take_path(
     Ok(())
 }
 
-/// Content by CID must be whole here: its size is told by reading it once.
-fn content(store: &BlockStore, cid: Cid, guest: &GuestPath) -> Result<Entry, PrepareError> {
-    let size = store
-        .export_file(cid, None, &mut std::io::sink())
-        .map_err(|source| PrepareError::Content { cid, source })?;
-    Ok(Entry {
-        path: guest.clone(),
-        node: Node::File {
-            cid,
-            size,
-            executable: false,
-        },
-    })
+/// Content by CID must be whole here: a file's size is told by reading it once.
+fn content(
+    store: &BlockStore,
+    cid: Cid,
+    guest: &GuestPath,
+    entries: &mut Vec<Entry>,
+) -> Result<(), PrepareError> {
+    match store.export_file(cid, None, &mut std::io::sink()) {
+        Ok(size) => entries.push(Entry {
+            path: guest.clone(),
+            node: Node::File {
+                cid,
+                size,
+                executable: false,
+            },
+        }),
+        Err(ExportError::Dag(ReadFileError::NotAFile { .. })) => {
+            let tree = store
+                .list_tree(cid, limits::MANIFEST_ENTRIES_MAX)
+                .map_err(|source| PrepareError::Folder { cid, source })?;
+            entries.extend(tree.entries_below(guest)?);
+        }
+        Err(source) => return Err(PrepareError::Content { cid, source }),
+    }
+    Ok(())
 }
