@@ -3,6 +3,8 @@
 //! `cargo xtask bench` builds `mc` in release mode and the peer (wasmtime 48 from the registry), then runs this with the
 //! peer's folder in `MC_PROGRAMS`. `MC_BENCH_N` is the number of rounds. Results also go to `target/bench/start.json`.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+
 use mutual_bench::{Samples, head, verdict};
 use serde_json::{Value, json};
 use std::env;
