@@ -51,6 +51,7 @@ codes! {
     INPUT_UNREADABLE = "mc::input::unreadable", 125, "an input cannot be read", "check its permissions";
     INPUT_KIND = "mc::input::kind", 125, "an input is neither a file nor a folder", "give a regular file or a folder";
     INPUT_NOT_A_FILE = "mc::input::not-a-file", 125, "a folder was given where a file is meant", "give a file";
+    INPUT_NOT_A_FOLDER = "mc::input::not-a-folder", 125, "a file was given where a folder is meant", "give a folder; a single file goes in with -i";
     INPUT_CHANGED = "mc::input::changed", 125, "an input changed while it was read", "run again when nothing writes to it";
     INPUT_LINK = "mc::input::link", 125, "a symbolic link leads out of the input folder", "replace the link by a copy, or give its target as an input of its own";
     INPUT_NAME = "mc::input::name", 125, "an input's name is not valid UTF-8 or holds a control character", "rename it";
@@ -58,6 +59,7 @@ codes! {
     PATH_INVALID = "mc::path::invalid", 2, "a guest path is not valid", "give a path like /data/file.txt, without `..`";
     PATH_TWICE = "mc::path::twice", 2, "two inputs have the same guest path", "give one of them another path: -i SRC:/other";
     ARGUMENT_INVALID = "mc::argument::invalid", 2, "an argument or environment variable is not valid", "use UTF-8 text without NUL";
+    ARGUMENT_USAGE = "mc::argument::usage", 2, "the command line is not understood", "`mc COMMAND --help` shows examples";
     RUN_TIME_LIMIT = "mc::run::time-limit", 124, "the program ran longer than its time limit", "raise it with --timeout";
     RUN_TRAP = "mc::run::trap", 134, "the program trapped", "this is a bug of the program; the trap and the place are named above";
     RUN_MEMORY_LIMIT = "mc::run::memory-limit", 137, "the program was refused memory and gave up", "raise the limit with --memory";

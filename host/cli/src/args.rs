@@ -131,7 +131,7 @@ pub(crate) enum ProgressMode {
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// The program, then its own arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_names = ["PROGRAM", "ARGS"])]
+    #[arg(required = true, trailing_var_arg = true, value_names = ["PROGRAM", "ARGS"])]
     pub(crate) program: Vec<OsString>,
 
     #[command(flatten)]

@@ -113,7 +113,7 @@ pub(crate) fn import_tree(error: &ImportTreeError) -> Failure {
     let code = match error {
         ImportTreeError::File(e) => return import(e),
         ImportTreeError::Read(e) => input_code(&e.source),
-        ImportTreeError::NotAFolder { .. } => codes::INPUT_KIND,
+        ImportTreeError::NotAFolder { .. } => codes::INPUT_NOT_A_FOLDER,
         ImportTreeError::NotUtf8 { .. } | ImportTreeError::Path { .. } => codes::INPUT_NAME,
         ImportTreeError::LinkOut { .. }
         | ImportTreeError::LinkDangling { .. }

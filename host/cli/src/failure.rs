@@ -74,23 +74,11 @@ impl Failure {
     /// For a person.
     pub(crate) fn human(&self) -> String {
         let mut text = format!("error[{}]: {}\n", self.code.code, self.code.meaning);
-        for detail in &self.detail {
-            // Causes may quote untrusted text: control characters must not reach the terminal.
-            let clean: String = detail
-                .chars()
-                .map(|c| {
-                    if c.is_control() && c != '\n' {
-                        '\u{fffd}'
-                    } else {
-                        c
-                    }
-                })
-                .collect();
-            let _ = writeln!(
-                text,
-                "  cause: {}",
-                clean.trim_end().replace('\n', "\n         ")
-            );
+        // Causes may quote untrusted text: control characters must not reach the terminal.
+        let cause: String = self.causes().chars().map(visible).collect();
+        if !cause.is_empty() {
+            let indented = cause.trim_end().replace('\n', "\n         ");
+            let _ = writeln!(text, "  cause: {indented}");
         }
         let _ = writeln!(
             text,
@@ -110,6 +98,14 @@ impl Failure {
             "{}\n",
             json!({"error": {"code": self.code.code, "message": message, "help": help}})
         )
+    }
+}
+
+fn visible(c: char) -> char {
+    if c.is_control() && c != '\n' {
+        '\u{fffd}'
+    } else {
+        c
     }
 }
 

@@ -13,6 +13,7 @@ mod show;
 use args::{Cli, Command};
 use clap::{CommandFactory as _, Parser as _};
 use failure::Failure;
+use mutual_protocol::codes;
 use mutual_runner::Role;
 use std::process::ExitCode;
 
@@ -22,7 +23,10 @@ fn main() -> ExitCode {
         return mutual_engine::run_role(start);
     }
     start_log();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return usage(&e),
+    };
     let json = wants_json(&cli.command);
     match dispatch(cli.command) {
         Ok(code) => ExitCode::from(code),
@@ -31,6 +35,40 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// Help and version go to stdout, a misspelt command line to stderr: as text, or as JSON where that was asked for.
+fn usage(error: &clap::Error) -> ExitCode {
+    let words: Vec<_> = std::env::args_os()
+        .take_while(|word| word != "--")
+        .collect();
+    let is_json = |word: &std::ffi::OsString| {
+        [
+            "--json",
+            "-ojson",
+            "-ojsonl",
+            "--output=json",
+            "--output=jsonl",
+        ]
+        .iter()
+        .any(|w| word == w)
+    };
+    let pairs = words.iter().zip(words.iter().skip(1));
+    let json = words.iter().any(is_json)
+        || pairs.into_iter().any(|(flag, value)| {
+            (flag == "-o" || flag == "--output") && (value == "json" || value == "jsonl")
+        });
+    if error.use_stderr() && json {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let cause = first.strip_prefix("error: ").unwrap_or(first);
+        let failure = Failure::new(codes::ARGUMENT_USAGE).because(cause);
+        output::fail(&failure, true);
+    } else {
+        // A closed stdout is as good as a reader that has enough.
+        let _refused = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 fn dispatch(command: Command) -> Result<u8, Failure> {
@@ -52,7 +90,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "mc", &mut script);
-            output::data(&script);
+            output::data(&script)?;
             Ok(0)
         }
         Command::Version(format) => commands::version::version(format),

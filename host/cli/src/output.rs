@@ -1,7 +1,8 @@
 //! The two channels to a person: data on stdout, talk on stderr. Nothing else in this crate prints.
 
 use crate::failure::Failure;
-use serde::Serialize;
+use mutual_protocol::codes;
+use serde_json::Value;
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// What became of stdout.
@@ -14,36 +15,53 @@ pub(crate) enum Written {
 }
 
 /// Writes data to stdout, whole.
-pub(crate) fn data(bytes: &[u8]) -> Written {
+pub(crate) fn data(bytes: &[u8]) -> Result<Written, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Ok(()) => Written::Whole,
-        Err(_) => Written::ReaderGone,
+        Ok(()) => Ok(Written::Whole),
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(Written::ReaderGone),
+        Err(e) => Err(refused(&e.to_string())),
     }
 }
 
+/// Stdout does not take what belongs there.
+pub(crate) fn refused(why: &str) -> Failure {
+    Failure::new(codes::OUTPUT_PLACE)
+        .because(format!("standard output: {why}"))
+        .next("see where it leads: the disk may be full")
+}
+
 /// Prints a line of data.
-pub(crate) fn line(text: &str) -> Written {
+pub(crate) fn line(text: &str) -> Result<Written, Failure> {
     data(format!("{text}\n").as_bytes())
 }
 
 /// Prints one JSON document, indented for people when stdout is a terminal.
-pub(crate) fn json<T: Serialize>(document: &T) -> Written {
-    let text = if io::stdout().is_terminal() {
-        serde_json::to_string_pretty(document)
+pub(crate) fn json(document: &Value) -> Result<Written, Failure> {
+    line(&if io::stdout().is_terminal() {
+        format!("{document:#}")
     } else {
-        serde_json::to_string(document)
-    };
-    match text {
-        Ok(text) => line(&text),
-        Err(_) => Written::ReaderGone,
+        document.to_string()
+    })
+}
+
+/// Prints each item, until the reader has enough.
+pub(crate) fn each<T>(
+    items: impl IntoIterator<Item = T>,
+    print: impl Fn(T) -> Result<Written, Failure>,
+) -> Result<(), Failure> {
+    for item in items {
+        if print(item)? == Written::ReaderGone {
+            break;
+        }
     }
+    Ok(())
 }
 
 /// Talks to the person on stderr. A closed stderr is nobody's problem.
 pub(crate) fn say(text: &str) {
     let mut stderr = io::stderr().lock();
-    let _ = stderr
+    let _refused = stderr
         .write_all(text.as_bytes())
         .and_then(|()| stderr.flush());
 }

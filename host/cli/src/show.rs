@@ -142,6 +142,12 @@ fn span(ms: u64) -> String {
     }
 }
 
+/// `1 file`, `2 files`.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
 /// Text of others without control characters, so that it cannot drive the terminal.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()

@@ -18,18 +18,18 @@ pub(crate) fn add(args: &AddArgs) -> Result<u8, Failure> {
         let (cid, size) = add_one(&account, path, args.hidden)?;
         let name = path.display().to_string();
         let written = match args.format.format() {
-            Format::Json => Written::Whole,
+            Format::Json => Ok(Written::Whole),
             Format::Jsonl => output::json(&document(&name, cid, size)),
             Format::Id => output::line(&cid.to_string()),
             Format::Auto | Format::Table => output::line(&format!("{cid}  {name}")),
         };
-        if written == Written::ReaderGone {
+        if written? == Written::ReaderGone {
             break;
         }
         added.push(document(&name, cid, size));
     }
     if args.format.format() == Format::Json {
-        output::json(&json!({"schema": "mc.v1/added", "items": added}));
+        output::json(&json!({"schema": "mc.v1/added", "items": added}))?;
     }
     Ok(0)
 }

@@ -18,9 +18,9 @@ pub(crate) fn check(args: &CheckArgs) -> Result<u8, Failure> {
     let info = inspect(&program.bytes).map_err(|e| explain(&e))?;
     let verdict = info.check();
     if args.format.is_json() {
-        output::json(&document(&info, verdict.as_ref().err()));
+        output::json(&document(&info, verdict.as_ref().err()))?;
     } else {
-        output::data(page(&info, verdict.is_ok()).as_bytes());
+        output::data(page(&info, verdict.is_ok()).as_bytes())?;
     }
     verdict.map(|()| 0).map_err(|e| explain(&e))
 }

@@ -40,13 +40,13 @@ pub(crate) fn doctor(format: FormatArgs) -> Result<u8, Failure> {
             .iter()
             .map(|f| json!({"check": f.what, "state": word(f.state), "says": f.says}))
             .collect();
-        output::json(&json!({"schema": "mc.v1/doctor", "checks": rows}));
+        output::json(&json!({"schema": "mc.v1/doctor", "checks": rows}))?;
     } else {
         let rows: Vec<_> = findings
             .iter()
             .map(|f| vec![word(f.state).to_owned(), f.what.to_owned(), f.says.clone()])
             .collect();
-        output::data(output::table(&["STATE", "CHECK", "RESULT"], &rows).as_bytes());
+        output::data(output::table(&["STATE", "CHECK", "RESULT"], &rows).as_bytes())?;
     }
     Ok(u8::from(bad))
 }

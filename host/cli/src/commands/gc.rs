@@ -60,6 +60,6 @@ pub(crate) fn gc(args: &GcArgs) -> Result<u8, Failure> {
         collected.blocks,
         bytesize::ByteSize(collected.bytes),
         swept.removed
-    ));
+    ))?;
     Ok(0)
 }

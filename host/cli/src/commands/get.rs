@@ -5,7 +5,7 @@ use crate::account::Account;
 use crate::args::GetArgs;
 use crate::explain;
 use crate::failure::Failure;
-use crate::output;
+use crate::{output, show};
 use mutual_node::outputs::PlaceOutputError;
 use mutual_protocol::manifest::{Manifest, Node};
 use mutual_protocol::{Cid, codec, codes, limits};
@@ -36,10 +36,13 @@ pub(crate) fn get(args: &GetArgs) -> Result<u8, Failure> {
             }
         })?;
     let manifest = read_manifest(&account.blocks, outputs)?;
-    let short: String = record.job.chars().take(10).collect();
-    let target = args.target.clone().unwrap_or_else(|| short.into());
+    let target = args
+        .target
+        .clone()
+        .unwrap_or_else(|| show::short(&record.job).into());
     let count = place_all(&account.blocks, &manifest, &target)?;
-    output::say(&format!("{count} files in {}\n", target.display()));
+    let files = show::count(count, "file");
+    output::say(&format!("{files} in {}\n", target.display()));
     Ok(0)
 }
 

@@ -19,9 +19,9 @@ pub(crate) fn id(format: FormatArgs) -> Result<u8, Failure> {
         let path = home.identity_file().display().to_string();
         output::json(
             &json!({"schema": "mc.v1/identity", "owner": owner, "node": node, "file": path}),
-        );
+        )?;
     } else {
-        output::line(&owner);
+        output::line(&owner)?;
     }
     Ok(0)
 }

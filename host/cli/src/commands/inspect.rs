@@ -25,9 +25,9 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<u8, Failure> {
         .transpose();
     let proofs = proofs.map_err(|e| explain::store(&e))?;
     if args.format.is_json() {
-        output::json(&document(&record, live.as_ref(), proofs.as_ref()));
+        output::json(&document(&record, live.as_ref(), proofs.as_ref()))?;
     } else {
-        output::data(page(&record, live.as_ref(), proofs.as_ref()).as_bytes());
+        output::data(page(&record, live.as_ref(), proofs.as_ref()).as_bytes())?;
     }
     Ok(0)
 }

@@ -3,7 +3,7 @@
 use crate::account::Account;
 use crate::args::{Format, PsArgs};
 use crate::failure::Failure;
-use crate::output::{self, Written};
+use crate::output;
 use crate::show;
 use mutual_node::clock::{Clock as _, SystemClock};
 use mutual_node::record::RunState;
@@ -20,17 +20,13 @@ pub(crate) fn ps(args: &PsArgs) -> Result<u8, Failure> {
                 .iter()
                 .map(|(_, record)| show::run(record))
                 .collect();
-            output::json(&json!({"schema": "mc.v1/runs", "runs": runs}));
+            output::json(&json!({"schema": "mc.v1/runs", "runs": runs}))?;
         }
         Format::Jsonl => {
-            let _ = records
-                .iter()
-                .all(|(_, record)| output::json(&show::run(record)) == Written::Whole);
+            output::each(&records, |(_, record)| output::json(&show::run(record)))?;
         }
         Format::Id => {
-            let _ = records
-                .iter()
-                .all(|(_, record)| output::line(&record.job) == Written::Whole);
+            output::each(&records, |(_, record)| output::line(&record.job))?;
         }
         Format::Auto | Format::Table => {
             let now_ms = SystemClock.wall_ms();
@@ -40,7 +36,7 @@ pub(crate) fn ps(args: &PsArgs) -> Result<u8, Failure> {
                 .collect();
             output::data(
                 output::table(&["RUN", "STATE", "STARTED", "TIME", "COMMAND"], &rows).as_bytes(),
-            );
+            )?;
             if records.is_empty() && hidden > 0 {
                 output::say(&format!("nothing is running; {hidden} ended: mc ps -a\n"));
             }

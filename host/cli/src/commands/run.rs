@@ -11,8 +11,8 @@ use crate::account::Account;
 use crate::args::RunArgs;
 use crate::explain;
 use crate::failure::Failure;
-use crate::output;
 use crate::program::Cancel;
+use crate::{output, show};
 use console::{Shown, Sink};
 use finish::Brought;
 use mutual_node::attached::{self, RunCommand, RunEnd, RunEvent};
@@ -99,7 +99,7 @@ async fn attend(
     };
     let (end, brought) = signals.guard(&cancel, work).await?;
     drop(guard);
-    Ok(conclude(&args, &end, &shown, &brought))
+    conclude(&args, &end, &shown, &brought)
 }
 
 fn dry_run(args: &RunArgs, prepared: &Prepared) -> Result<u8, Failure> {
@@ -113,16 +113,16 @@ fn dry_run(args: &RunArgs, prepared: &Prepared) -> Result<u8, Failure> {
             "schema": "mc.v1/dry-run", "program": spec.program.cid.to_string(), "place": "this machine",
             "input_files": files, "input_bytes": bytes, "inputs": spec.inputs.to_string(),
             "memory_bytes_max": spec.limits.memory_bytes_max, "disk_bytes_max": spec.limits.disk_bytes_max,
-        }));
+        }))?;
     } else {
         let (size, memory) = (
             bytesize::ByteSize(bytes),
             bytesize::ByteSize(spec.limits.memory_bytes_max),
         );
-        output::line(&format!("would run {} on this machine", spec.program.cid));
+        output::line(&format!("would run {} on this machine", spec.program.cid))?;
         output::line(&format!(
             "  {files} input files, {size}; at most {memory} of memory"
-        ));
+        ))?;
     }
     Ok(0)
 }
@@ -169,8 +169,8 @@ async fn drive(
     Ok((end, shown, guard))
 }
 
-fn conclude(args: &RunArgs, end: &RunEnd, shown: &Shown, brought: &Brought) -> u8 {
-    let failure = finish::failure(end);
+fn conclude(args: &RunArgs, end: &RunEnd, shown: &Shown, brought: &Brought) -> Result<u8, Failure> {
+    let failure = finish::failure(args, end);
     let missing = brought.placed.missing.first().map(|path| {
         Failure::new(codes::RUN_NO_OUTPUT)
             .because(format!("the program did not write {path}"))
@@ -178,29 +178,30 @@ fn conclude(args: &RunArgs, end: &RunEnd, shown: &Shown, brought: &Brought) -> u
             .exit(125)
     });
     if args.format.is_json() {
-        output::json(&finish::document(
-            end,
-            shown,
-            brought,
-            failure.as_ref().or(missing.as_ref()),
-        ));
+        let first = failure.as_ref().or(missing.as_ref());
+        output::json(&finish::document(end, shown, brought, first))?;
     } else {
         finish::warn(args, end, brought);
     }
+    if let Some(why) = &shown.refused {
+        let job = show::short(&end.record.job);
+        return Err(output::refused(why).next(format!("what was printed is kept: mc logs {job}")));
+    }
     // A pipeline whose reader left, and a person who pressed Ctrl-C, know what happened.
     if shown.reader_gone {
-        return 141;
+        return Ok(141);
     }
     if end.interrupted {
-        return codes::RUN_INTERRUPTED.exit;
+        return Ok(codes::RUN_INTERRUPTED.exit);
     }
-    match failure.or_else(|| missing.filter(|_| end.outcome.exit_code() == 0)) {
+    let own = end.outcome.exit_code();
+    match failure.or_else(|| missing.filter(|_| own == 0)) {
         Some(failure) => {
             if !args.format.is_json() && !args.background {
                 output::fail(&failure, false);
             }
-            failure.exit_code()
+            Ok(failure.exit_code())
         }
-        None => end.outcome.exit_code(),
+        None => Ok(own),
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn wait(args: &JobArgs) -> Result<u8, Failure> {
     if record.state == RunState::Running {
         let socket = account.socket(&run.job);
         // An error here means that it ended between the look and the question; the record tells.
-        let _ = super::block_on(end_of(&socket))?;
+        let _ended_meanwhile = super::block_on(end_of(&socket))?;
     }
     let (_, record) = account.find(&run.job.to_string())?;
     match &record.ending {

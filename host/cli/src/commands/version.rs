@@ -11,9 +11,9 @@ pub(crate) fn version(format: FormatArgs) -> Result<u8, Failure> {
         let target = std::env::consts::ARCH;
         output::json(
             &json!({"schema": "mc.v1/version", "version": version, "engine": engine, "arch": target}),
-        );
+        )?;
     } else {
-        output::line(&format!("mc {version} ({engine})"));
+        output::line(&format!("mc {version} ({engine})"))?;
     }
     Ok(0)
 }

@@ -31,7 +31,7 @@ pub(super) fn start() -> Result<u8, Failure> {
     }
     match first.trim().strip_prefix("started ") {
         Some(job) => {
-            output::line(job);
+            output::line(job)?;
             Ok(0)
         }
         // It ended before it started: it has said why on stderr.
@@ -61,7 +61,7 @@ impl Background {
     pub(super) fn started(&mut self, job: &JobId) {
         self.told = true;
         let mut stdout = std::io::stdout().lock();
-        let _ = writeln!(stdout, "started {job}").and_then(|()| stdout.flush());
+        let _terminal_is_gone = writeln!(stdout, "started {job}").and_then(|()| stdout.flush());
         drop(stdout);
         let_go();
     }

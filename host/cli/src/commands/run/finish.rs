@@ -6,14 +6,25 @@ use crate::args::RunArgs;
 use crate::commands::get;
 use crate::failure::Failure;
 use crate::{output, show};
+use bytesize::ByteSize;
 use mutual_node::attached::RunEnd;
 use mutual_node::outputs::{self, Place, Placed};
 use mutual_node::prepare::Baseline;
 use mutual_protocol::codes::{self, Code};
+use mutual_protocol::limits;
 use mutual_protocol::manifest::GuestPath;
 use mutual_protocol::outcome::Outcome;
 use mutual_store::BlockStore;
 use serde_json::{Value, json};
+
+/// What came back.
+#[derive(Debug, Default)]
+pub(super) struct Brought {
+    /// What was done here.
+    pub(super) placed: Placed,
+    /// Files below `/out` that are only in the store.
+    unfetched: usize,
+}
 
 /// Puts outputs where the arguments say.
 pub(super) fn place(
@@ -22,9 +33,9 @@ pub(super) fn place(
     blocks: &BlockStore,
     baselines: &[Baseline],
     end: &RunEnd,
-) -> Result<Placed, Failure> {
+) -> Result<Brought, Failure> {
     let Some(manifest) = &end.manifest else {
-        return Ok(Placed::default());
+        return Ok(Brought::default());
     };
     let mut places: Vec<Place> = plan
         .outs
@@ -48,14 +59,22 @@ pub(super) fn place(
     let mut placed = outputs::place(blocks, manifest, &places).map_err(explain)?;
     // A program that wrote nothing below /out has an empty output folder, which is there now.
     placed.missing.retain(|path| path.as_str() != "out");
+    let below_out = |path: &GuestPath| path.names().next() == Some("out");
+    let files = manifest
+        .files()
+        .filter(|(path, ..)| below_out(path))
+        .count();
+    let wants_out = places.iter().any(|place| below_out(&place.guest));
     let others: Vec<GuestPath> = plan
         .inputs
         .iter()
         .map(|input| input.guest.clone())
-        .chain(GuestPath::parse("out"))
-        .chain(GuestPath::parse("tmp"))
-        .chain(plan.outputs())
+        .chain(places.into_iter().map(|place| place.guest))
         .collect();
+    // A writable root that has a folder `out` gets it back.
+    let has_out = baselines.iter().any(|baseline| {
+        baseline.path.is_none() && baseline.entries.iter().any(|entry| below_out(&entry.path))
+    });
     let suffix = show::short(&end.record.job);
     for baseline in baselines {
         let back =
@@ -64,11 +83,12 @@ pub(super) fn place(
         placed.removed.extend(back.removed);
         placed.conflicts.extend(back.conflicts);
     }
-    Ok(placed)
+    let unfetched = if wants_out || has_out { 0 } else { files };
+    Ok(Brought { placed, unfetched })
 }
 
 /// Tells on stderr what a person should know although the program ended well.
-pub(super) fn warn(args: &RunArgs, end: &RunEnd, placed: &Placed) {
+pub(super) fn warn(args: &RunArgs, end: &RunEnd, brought: &Brought) {
     for skipped in &end.skipped {
         let path = show::printable(&skipped.path.display().to_string());
         output::say(
@@ -79,37 +99,21 @@ pub(super) fn warn(args: &RunArgs, end: &RunEnd, placed: &Placed) {
             .to_lowercase(),
         );
     }
-    for (kept, saved) in &placed.conflicts {
+    for (kept, saved) in &brought.placed.conflicts {
         let (kept, saved) = (kept.display(), saved.display());
         output::say(&format!(
             "warning: {kept} changed here meanwhile and was kept; the program's is {saved}\n"
         ));
     }
-    let below_out = end.manifest.iter().flat_map(|manifest| manifest.entries());
-    let unfetched = below_out
-        .filter(|entry| entry.path.names().next() == Some("out"))
-        .count();
-    let wants_out = args.files.out_dir.is_some()
-        || args
-            .files
-            .outs
-            .iter()
-            .any(|out| out.to_string_lossy().starts_with("/out"));
-    if unfetched > 0 && !wants_out && !args.background {
-        let (job, files) = (
-            show::short(&end.record.job),
-            if unfetched == 1 {
-                "1 file"
-            } else {
-                &format!("{unfetched} files")
-            },
-        );
+    if brought.unfetched > 0 && !args.background {
+        let job = show::short(&end.record.job);
+        let files = show::count(brought.unfetched, "file");
         output::say(&format!("{files} in /out: mc get {job}\n"));
     }
 }
 
 /// The failure that an ending means for a person; none when the program came to its own end.
-pub(super) fn failure(end: &RunEnd) -> Option<Failure> {
+pub(super) fn failure(args: &RunArgs, end: &RunEnd) -> Option<Failure> {
     let outcome = &end.outcome;
     let code = match outcome {
         Outcome::Finished { .. } => return None,
@@ -126,6 +130,10 @@ pub(super) fn failure(end: &RunEnd) -> Option<Failure> {
     };
     let failure = Failure::new(code);
     let failure = match (&end.message, show::detail(outcome)) {
+        _ if *outcome == Outcome::DiskLimit => {
+            let most = args.disk.unwrap_or(ByteSize(limits::DISK_BYTES_DEFAULT));
+            failure.because(format!("at most {most} in {} files", limits::FILES_MAX))
+        }
         (Some(message), _) => failure.because(message.clone()),
         (None, Some(detail)) => failure.because(detail),
         (None, None) => failure,
@@ -141,7 +149,7 @@ fn known(code: &str) -> Code {
 pub(super) fn document(
     end: &RunEnd,
     shown: &Shown,
-    placed: &Placed,
+    brought: &Brought,
     failure: Option<&Failure>,
 ) -> Value {
     let mut document = show::run(&end.record);
@@ -162,8 +170,8 @@ pub(super) fn document(
             json!(String::from_utf8_lossy(&shown.stderr)),
         );
         fields.insert("truncated".into(), json!(shown.truncated));
-        fields.insert("written".into(), json!(paths(&placed.written)));
-        fields.insert("removed".into(), json!(paths(&placed.removed)));
+        fields.insert("written".into(), json!(paths(&brought.placed.written)));
+        fields.insert("removed".into(), json!(paths(&brought.placed.removed)));
         fields.insert("error".into(), json!(failure.map(Failure::code)));
     }
     document

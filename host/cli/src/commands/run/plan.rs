@@ -172,12 +172,18 @@ fn limits_of(args: &RunArgs) -> Result<SpecLimits, Failure> {
             .because("a 32-bit program has between 64KiB and 4GiB of memory")
             .next("for example --memory 512MiB"));
     }
+    let wall_ms_max = args.timeout.map(milliseconds);
+    if wall_ms_max == Some(0) {
+        return Err(Failure::new(codes::ARGUMENT_INVALID)
+            .because("a time limit of nothing")
+            .next("for example --timeout 90s; without --timeout there is no limit"));
+    }
     Ok(SpecLimits {
         memory_bytes_max: memory,
         disk_bytes_max: args.disk.map_or(limits::DISK_BYTES_DEFAULT, |size| size.0),
         files_max: limits::FILES_MAX,
         stdio_bytes_max: limits::STDIO_BYTES_MAX,
-        wall_ms_max: args.timeout.map(milliseconds),
+        wall_ms_max,
         fuel_max: None,
     })
 }

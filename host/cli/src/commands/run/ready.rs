@@ -91,7 +91,11 @@ pub(super) fn ready(
 
 /// Magic number, layer and version; the rest of the binary is looked at when it was never compiled here.
 fn kind_of(program: &Program, path: &Path) -> Result<ProgramKind, Failure> {
-    let refused = || check::explain(&ProgramError::NotWasm).because(path.display().to_string());
+    let refused = || {
+        Failure::new(codes::PROGRAM_NOT_WASM)
+            .because(path.display().to_string())
+            .caused_by(&ProgramError::NotWasm)
+    };
     ProgramKind::of(&program.bytes).ok_or_else(refused)
 }
 
