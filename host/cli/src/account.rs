@@ -132,6 +132,6 @@ pub(crate) fn locate() -> Result<Home, Failure> {
     Home::locate(&env).map_err(|e| {
         Failure::new(codes::STORE_IO)
             .because(e.to_string())
-            .next("set MC_HOME to a folder")
+            .next("set MC_HOME to an absolute path")
     })
 }

@@ -155,3 +155,24 @@ pub(crate) fn run(error: &RunError) -> Failure {
         _ => Failure::new(codes::RUN_REFUSED).caused_by(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No test can set the machine's clock, so the two halves meet here: `prepare` refuses, this tells.
+    #[test]
+    fn a_clock_before_2020_is_told() {
+        let failure = prepare(&PrepareError::Clock { wall_ms: 42 });
+        assert_eq!(
+            (failure.code(), failure.exit_code()),
+            ("mc::clock::wrong", 125)
+        );
+        assert!(
+            failure
+                .human()
+                .contains("42 ms since 1970\n  help:  set the clock"),
+            "{failure:?}"
+        );
+    }
+}

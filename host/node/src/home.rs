@@ -17,10 +17,20 @@ pub struct HomeEnv {
     pub xdg_runtime: Option<PathBuf>,
 }
 
-/// Neither `MC_HOME` nor `HOME` names an absolute folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("neither MC_HOME nor HOME names an absolute folder")]
-pub struct NoHome;
+/// Why there is no folder to start from.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LocateHomeError {
+    /// Neither `MC_HOME` nor `HOME` names an absolute folder.
+    #[error("neither MC_HOME nor HOME names an absolute folder")]
+    None,
+    /// `MC_HOME` would mean another folder in each folder that a command is typed in.
+    #[error("MC_HOME is {}, which is not an absolute path", path.display())]
+    Relative {
+        /// What it says.
+        path: PathBuf,
+    },
+}
 
 /// The folders, by the XDG base directory specification, each with `mutual-cloud` as its last name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,13 +43,17 @@ pub struct Home {
 const NAME: &str = "mutual-cloud";
 
 impl Home {
-    /// Chooses the folders. Relative paths in the environment are ignored, as the XDG specification demands.
+    /// Chooses the folders. Relative paths are ignored, as the XDG specification demands, but for `MC_HOME`.
     ///
     /// # Errors
     /// When there is no folder to start from.
-    pub fn locate(env: &HomeEnv) -> Result<Self, NoHome> {
+    pub fn locate(env: &HomeEnv) -> Result<Self, LocateHomeError> {
         let absolute = |path: &Option<PathBuf>| path.clone().filter(|path| path.is_absolute());
-        if let Some(root) = absolute(&env.mc_home) {
+        let given = env.mc_home.as_ref();
+        if let Some(root) = given.filter(|path| !path.as_os_str().is_empty()) {
+            if root.is_relative() {
+                return Err(LocateHomeError::Relative { path: root.clone() });
+            }
             return Ok(Self {
                 data: root.join("data"),
                 cache: root.join("cache"),
@@ -51,8 +65,8 @@ impl Home {
             let base = absolute(xdg).or_else(|| home.as_ref().map(|home| home.join(default)))?;
             Some(base.join(NAME))
         };
-        let data = below(&env.xdg_data, ".local/share").ok_or(NoHome)?;
-        let cache = below(&env.xdg_cache, ".cache").ok_or(NoHome)?;
+        let data = below(&env.xdg_data, ".local/share").ok_or(LocateHomeError::None)?;
+        let cache = below(&env.xdg_cache, ".cache").ok_or(LocateHomeError::None)?;
         // Without a runtime folder of the session, sockets lie beside the data: same owner, same rights.
         let runtime =
             absolute(&env.xdg_runtime).map_or_else(|| data.join("run"), |base| base.join(NAME));
@@ -99,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mc_home_wins_and_relative_paths_are_ignored() {
+    fn mc_home_wins_and_relative_xdg_paths_are_ignored() {
         let mut env = HomeEnv {
             mc_home: Some("/m".into()),
             home: Some("/h".into()),
@@ -110,6 +124,11 @@ mod tests {
             Path::new("/m/data/store")
         );
         env.mc_home = Some("relative".into());
+        assert!(matches!(
+            Home::locate(&env),
+            Err(LocateHomeError::Relative { .. })
+        ));
+        env.mc_home = Some("".into());
         env.xdg_data = Some("also/relative".into());
         env.xdg_runtime = Some("/run/user/7".into());
         let home = Home::locate(&env).unwrap();
@@ -118,6 +137,9 @@ mod tests {
             Path::new("/h/.local/share/mutual-cloud/store")
         );
         assert_eq!(home.runtime(), Path::new("/run/user/7/mutual-cloud"));
-        assert_eq!(Home::locate(&HomeEnv::default()), Err(NoHome));
+        assert_eq!(
+            Home::locate(&HomeEnv::default()),
+            Err(LocateHomeError::None)
+        );
     }
 }

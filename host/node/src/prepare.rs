@@ -276,3 +276,6 @@ impl Draft {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

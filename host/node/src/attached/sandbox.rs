@@ -15,6 +15,9 @@ use mutual_store::{CollectTreeError, Fault, FileError, MaterialiseError, Staging
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+/// A disk with less space left has refused what a guest wrote: guests write up to this much at once.
+const DISK_BYTES_LEFT: u64 = 64 << 10;
+
 /// The guest's root and what belongs to it.
 #[derive(Debug)]
 pub(super) struct Root {
@@ -215,8 +218,11 @@ pub(super) fn collect(
     let Prepared { spec, manifest, .. } = &shared.prepared;
     let spec = spec.value();
     let ended_well = outcome == (Outcome::Finished { exit_code: 0 });
-    if !ended_well && is_full(root, staged, spec.limits.disk_bytes_max) {
-        return Err(Outcome::DiskLimit);
+    if let Some(refused) = (!ended_well)
+        .then(|| refused(root, staged, spec.limits.disk_bytes_max))
+        .flatten()
+    {
+        return Err(refused);
     }
     if !outcome.is_finished() {
         return Err(outcome);
@@ -235,13 +241,20 @@ pub(super) fn collect(
     })
 }
 
-/// Whether the guest used up its disk: one that then ended badly did so because more was refused to it.
-fn is_full(root: &Path, staged: DiskUse, bytes_max: u64) -> bool {
+/// Why a guest that ended badly may have been refused more disk: it used up its own, or there is none left.
+fn refused(root: &Path, staged: DiskUse, bytes_max: u64) -> Option<Outcome> {
     let limit = DiskUse {
         bytes: staged.bytes.saturating_add(bytes_max).saturating_sub(1),
         files: u64::MAX,
     };
-    DiskUse::of(&[root.to_owned()], &limit).exceeds(&limit)
+    if DiskUse::of(&[root.to_owned()], &limit).exceeds(&limit) {
+        return Some(Outcome::DiskLimit);
+    }
+    let left = rustix::fs::statvfs(root).ok()?;
+    (left.f_bavail.saturating_mul(left.f_frsize) < DISK_BYTES_LEFT).then(|| Outcome::HostFailed {
+        code: codes::STORE_FULL.code.to_owned(),
+        detail: "the program found no space left".to_owned(),
+    })
 }
 
 fn host_failed(error: &FileError) -> Outcome {
