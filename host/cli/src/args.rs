@@ -186,7 +186,12 @@ pub(crate) struct RunArgs {
 #[command(next_help_heading = "Files")]
 pub(crate) struct FileArgs {
     /// File or folder that the program gets, as /NAME or at the path after the colon
-    #[arg(short, long = "input", value_name = "SRC[:GUEST]")]
+    #[arg(
+        short,
+        long = "input",
+        value_name = "SRC[:GUEST]",
+        allow_hyphen_values = true
+    )]
     pub(crate) inputs: Vec<OsString>,
     /// Path that comes back when the program has ended, to the same name here or to PATH
     #[arg(short = 'O', long = "out", value_name = "GUEST[:PATH]")]

@@ -119,9 +119,13 @@ pub(crate) fn parse_dir(text: &OsStr) -> Result<DirArg, Failure> {
     })
 }
 
-pub(crate) fn guest_path(text: &str) -> Result<GuestPath, Failure> {
-    GuestPath::parse(text)
-        .map_err(|e| Failure::new(codes::PATH_INVALID).because(format!("`{text}`: {e}")))
+fn guest_path(text: &str) -> Result<GuestPath, Failure> {
+    let invalid = |why: &str| Failure::new(codes::PATH_INVALID).because(format!("`{text}`: {why}"));
+    let path = GuestPath::parse(text).map_err(|e| invalid(&e.to_string()))?;
+    if path.names().next() == Some(".mc") {
+        return Err(invalid("/.mc is Mutual Cloud's own folder"));
+    }
+    Ok(path)
 }
 
 fn utf8(text: &OsStr) -> Result<&str, Failure> {
@@ -163,7 +167,7 @@ mod tests {
             (Source::Path("a:b".into()), "/a:b".into()),
             "no guest path after the colon"
         );
-        for bad in ["-", "cid:bafy", "a:/../b"] {
+        for bad in ["-", "cid:bafy", "a:/../b", "a:/.mc/progress"] {
             assert_eq!(
                 parse_input(OsStr::new(bad)).unwrap_err().code(),
                 "mc::path::invalid",

@@ -15,6 +15,7 @@ mod stdin;
 pub use stdin::Source;
 
 use crate::clock::random;
+use crate::control::Door;
 use crate::prepare::Prepared;
 use crate::record::RunRecord;
 use crate::tasks::TaskGroup;
@@ -152,6 +153,8 @@ pub struct RunEnd {
     pub was_stopped: bool,
     /// Whether that was by Ctrl-C.
     pub interrupted: bool,
+    /// Keep it until the outputs are in their places: others wait for that.
+    pub door: Option<Door>,
 }
 
 /// Why a run could not be made or kept on record. The guest, if it ran, is gone.

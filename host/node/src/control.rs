@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -101,6 +101,31 @@ impl Address {
             path: path.join(name),
             _folder: Some(folder),
         })
+    }
+}
+
+/// Keeps the socket of a run open. While it lives, who connects waits, and nobody takes the run's process for gone;
+/// then the socket is removed.
+#[derive(Debug)]
+pub struct Door {
+    path: PathBuf,
+    _listener: Option<OwnedFd>,
+}
+
+impl Door {
+    /// The door of `listener`, which listens at `path`.
+    pub(crate) fn of(listener: &UnixListener, path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            _listener: listener.as_fd().try_clone_to_owned().ok(),
+        }
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        // What stays is found by the next sweep.
+        let _swept_already = std::fs::remove_file(&self.path);
     }
 }
 

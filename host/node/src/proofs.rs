@@ -2,6 +2,7 @@
 
 use mutual_protocol::lease::cert::{CertError, Rules};
 use mutual_protocol::lease::{LeaseCert, ResultCert, Value};
+use mutual_protocol::manifest::GuestPath;
 use mutual_protocol::receipt::Receipt;
 use mutual_protocol::sign::{Ed25519, VerifyError};
 use mutual_protocol::spec::{JobSpec, SpecError};
@@ -80,14 +81,30 @@ pub fn keep(store: &BlockStore, bundle: &Bundle) -> Result<Cid, FileError> {
     store.put_new(Codec::DagCbor, &codec::encode(bundle))
 }
 
+/// The folders that a run's guest had under names of their own: where their files are in manifests, and the name.
+///
+/// # Errors
+/// When the block is missing or damaged.
+pub fn named_folders(store: &BlockStore, cid: Cid) -> Result<Vec<(GuestPath, String)>, ProofError> {
+    let spec = read_bundle(store, cid)?.spec.verify(&Ed25519)?;
+    let preopens = spec.value().preopens.iter();
+    Ok(preopens
+        .filter_map(|preopen| Some((preopen.path.clone()?, preopen.name.clone())))
+        .collect())
+}
+
+fn read_bundle(store: &BlockStore, cid: Cid) -> Result<Bundle, ProofError> {
+    let bytes = store.get(cid, limits::BLOCK_BYTES_MAX)?;
+    codec::decode(&bytes, limits::BLOCK_BYTES_MAX)
+        .map_err(|source| ProofError::Form { cid, source })
+}
+
 /// Reads the certificates back and verifies each of them against the spec.
 ///
 /// # Errors
 /// When the block is missing or damaged, or a certificate is not valid.
 pub fn read(store: &BlockStore, cid: Cid) -> Result<Shown, ProofError> {
-    let bytes = store.get(cid, limits::BLOCK_BYTES_MAX)?;
-    let bundle: Bundle = codec::decode(&bytes, limits::BLOCK_BYTES_MAX)
-        .map_err(|source| ProofError::Form { cid, source })?;
+    let bundle = read_bundle(store, cid)?;
     let spec = bundle.spec.verify(&Ed25519)?;
     spec.check()?;
     let rules = Rules::new(&spec, &Ed25519);

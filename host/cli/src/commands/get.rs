@@ -7,10 +7,11 @@ use crate::explain;
 use crate::failure::Failure;
 use crate::{output, show};
 use mutual_node::outputs::PlaceOutputError;
-use mutual_protocol::manifest::{Manifest, Node};
+use mutual_node::proofs;
+use mutual_protocol::manifest::{GuestPath, Manifest, Node};
 use mutual_protocol::{Cid, codec, codes, limits};
 use mutual_store::{BlockStore, ExportError};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 pub(crate) fn get(args: &GetArgs) -> Result<u8, Failure> {
     let account = Account::open()?;
@@ -40,7 +41,11 @@ pub(crate) fn get(args: &GetArgs) -> Result<u8, Failure> {
         .target
         .clone()
         .unwrap_or_else(|| show::short(&record.job).into());
-    let count = place_all(&account.blocks, &manifest, &target)?;
+    let proofs = record.ending.as_ref().and_then(|ending| ending.proofs);
+    let folders = proofs.map(|cid| proofs::named_folders(&account.blocks, cid));
+    let folders = folders.transpose().map_err(|e| explain::store(&e))?;
+    let folders = folders.unwrap_or_default();
+    let count = place_all(&account.blocks, &manifest, &target, &folders)?;
     let files = show::count(count, "file");
     output::say(&format!("{files} in {}\n", target.display()));
     Ok(0)
@@ -58,12 +63,15 @@ pub(crate) fn read_manifest(blocks: &BlockStore, cid: Cid) -> Result<Manifest, F
     })
 }
 
-/// Everything below `/out` goes straight into the folder; other paths keep their names.
-fn place_all(blocks: &BlockStore, manifest: &Manifest, target: &Path) -> Result<usize, Failure> {
+fn place_all(
+    blocks: &BlockStore,
+    manifest: &Manifest,
+    target: &Path,
+    folders: &[(GuestPath, String)],
+) -> Result<usize, Failure> {
     let mut count = 0;
     for entry in manifest.entries() {
-        let path = entry.path.as_str();
-        let place = target.join(path.strip_prefix("out/").unwrap_or(path));
+        let place = target.join(place_of(&entry.path, folders));
         match entry.node {
             Node::File {
                 cid,
@@ -86,6 +94,21 @@ fn place_all(blocks: &BlockStore, manifest: &Manifest, target: &Path) -> Result<
     Ok(count)
 }
 
+/// Everything below `/out` goes straight into the target; folders of `--dir` have the names that the guest knew them
+/// by, as far as those lead downwards; other paths stay as they are.
+fn place_of(path: &GuestPath, folders: &[(GuestPath, String)]) -> PathBuf {
+    let inside = folders
+        .iter()
+        .find_map(|(folder, name)| Some((name, path.below(folder)?)));
+    if let Some((name, rest)) = inside {
+        let names = Path::new(name).components();
+        let names = names.filter(|name| matches!(name, Component::Normal(_)));
+        return names.collect::<PathBuf>().join(rest);
+    }
+    let path = path.as_str();
+    path.strip_prefix("out/").unwrap_or(path).into()
+}
+
 fn get_content(blocks: &BlockStore, cid: Cid, target: Option<PathBuf>) -> Result<u8, Failure> {
     let target = target.unwrap_or_else(|| cid.to_string().into());
     match blocks.export_file(cid, None, &mut std::io::sink()) {
@@ -99,7 +122,7 @@ fn get_content(blocks: &BlockStore, cid: Cid, target: Option<PathBuf>) -> Result
                 .map_err(|e| explain::store(&e))?;
             let manifest = Manifest::new(tree.entries)
                 .map_err(|e| Failure::new(codes::STORE_DAMAGED).because(format!("{cid}: {e}")))?;
-            place_all(blocks, &manifest, &target)?;
+            place_all(blocks, &manifest, &target, &[])?;
         }
     }
     output::say(&format!("{}\n", target.display()));
@@ -111,5 +134,29 @@ pub(crate) fn explain_place(error: &PlaceOutputError) -> Failure {
     match error {
         PlaceOutputError::Place(e) => explain::place(e),
         other => Failure::new(codes::OUTPUT_PLACE).caused_by(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_output_has_its_place_below_the_target() {
+        let path = |text: &str| GuestPath::parse(text).unwrap();
+        let folder = |at: &str, name: &str| (path(at), name.to_owned());
+        let folders = [
+            folder(".mc/dir/0", "../up/data"),
+            folder(".mc/dir/1", "/abs"),
+        ];
+        for (guest, expected) in [
+            ("out/a/b", "a/b"),
+            ("outer/a", "outer/a"),
+            ("r.txt", "r.txt"),
+            (".mc/dir/0/x", "up/data/x"),
+            (".mc/dir/1/y/z", "abs/y/z"),
+        ] {
+            assert_eq!(place_of(&path(guest), &folders), Path::new(expected));
+        }
     }
 }

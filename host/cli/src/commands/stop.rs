@@ -43,12 +43,8 @@ pub(crate) fn stop(args: &StopArgs) -> Result<u8, Failure> {
 
 pub(crate) fn wait(args: &JobArgs) -> Result<u8, Failure> {
     let account = Account::open()?;
-    let (run, record) = account.find(&args.job)?;
-    if record.state == RunState::Running {
-        let socket = account.socket(&run.job);
-        // An error here means that it ended between the look and the question; the record tells.
-        let _ended_meanwhile = super::block_on(end_of(&socket))?;
-    }
+    let (run, _) = account.find(&args.job)?;
+    super::block_on(end_of(&account.socket(&run.job)))?;
     let (_, record) = account.find(&run.job.to_string())?;
     match &record.ending {
         Some(ending) => Ok(ending.exit_code),
@@ -58,10 +54,12 @@ pub(crate) fn wait(args: &JobArgs) -> Result<u8, Failure> {
     }
 }
 
-/// Waits for the end of a run: its log stream ends with it.
-async fn end_of(socket: &Path) -> io::Result<()> {
-    let (_, mut connection) = control::ask(socket, Request::Logs { follow: true }).await?;
-    until_end(&mut connection).await
+/// Waits for the end of a run: its log stream ends with the program. Who asks then is not answered any more, and let go
+/// when the outputs are in their places.
+async fn end_of(socket: &Path) {
+    while let Ok((_, mut connection)) = control::ask(socket, Request::Logs { follow: true }).await {
+        let _asked_again = until_end(&mut connection).await;
+    }
 }
 
 async fn until_end(connection: &mut tokio::net::UnixStream) -> io::Result<()> {

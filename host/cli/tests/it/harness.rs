@@ -61,6 +61,15 @@ impl Mc {
         args: impl IntoIterator<Item = A>,
         input: &[u8],
     ) -> Ran {
+        Ran::new(self.pipe_bytes(args, input))
+    }
+
+    /// With `input` on standard input; what came out, as bytes.
+    pub(crate) fn pipe_bytes<A: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+        input: &[u8],
+    ) -> Output {
         let mut command = self.command(args);
         let mut child = command
             .stdin(Stdio::piped())
@@ -73,9 +82,28 @@ impl Mc {
         let writer = std::thread::spawn(move || {
             let _reader_may_leave = stdin.write_all(&input);
         });
-        let ran = Ran::new(child.wait_with_output().unwrap());
+        let output = child.wait_with_output().unwrap();
         writer.join().unwrap();
-        ran
+        output
+    }
+
+    /// A line of bash in the working folder, with `mc` first on PATH.
+    pub(crate) fn bash(&self, line: &str) -> Ran {
+        Ran::new(self.bash_command(line).output().unwrap())
+    }
+
+    pub(crate) fn bash_command(&self, line: &str) -> Command {
+        let folder = Path::new(env!("CARGO_BIN_EXE_mc")).parent().unwrap();
+        let mut command = Command::new("bash");
+        command
+            .arg("-c")
+            .arg(format!("PATH=$MC_FOLDER:$PATH\n{line}"))
+            .env("MC_FOLDER", folder)
+            .current_dir(self.work())
+            .env("MC_HOME", self.home())
+            .env_remove("MC_LOG")
+            .stdin(Stdio::null());
+        command
     }
 
     /// Starts without waiting; stdout and stderr are pipes.

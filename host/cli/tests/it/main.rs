@@ -6,6 +6,7 @@ mod files;
 mod harness;
 mod help;
 mod lifecycle;
+mod masks;
 mod readme;
 mod run;
 mod terminals;

@@ -13,7 +13,7 @@ use super::sandbox::Root;
 use super::server::{self, Asked};
 use super::{Attached, Event, Phase, RunCommand, RunError, RunEvent, Shared, Source};
 use crate::clock::{Clock as _, SystemClock, elapsed};
-use crate::control;
+use crate::control::{self, Door};
 use crate::logs::Stream;
 use crate::outputs::Collected;
 use crate::prepare::Prepared;
@@ -65,6 +65,7 @@ struct Inbox {
     done_tx: mpsc::Sender<Done>,
     asked_tx: mpsc::Sender<Asked>,
     socket: PathBuf,
+    door: Option<Door>,
 }
 
 impl std::fmt::Debug for Inbox {
@@ -72,12 +73,6 @@ impl std::fmt::Debug for Inbox {
         f.debug_struct("Inbox")
             .field("socket", &self.socket)
             .finish_non_exhaustive()
-    }
-}
-
-impl Drop for Inbox {
-    fn drop(&mut self) {
-        let _was_never_made = std::fs::remove_file(&self.socket);
     }
 }
 
@@ -138,6 +133,7 @@ impl Loop {
                 done_tx,
                 asked_tx,
                 socket,
+                door: None,
             },
             record,
             stdin: Some(stdin),
@@ -152,6 +148,7 @@ impl Loop {
     pub(super) fn register(&mut self, registered: impl FnOnce(&JobId)) -> Result<(), RunError> {
         match control::listen(&self.inbox.socket) {
             Ok(listener) => {
+                self.inbox.door = Some(Door::of(&listener, &self.inbox.socket));
                 let serve = server::serve(
                     listener,
                     self.inbox.asked_tx.clone(),

@@ -14,7 +14,7 @@ use mutual_protocol::codes::{self, Code};
 use mutual_protocol::limits;
 use mutual_protocol::manifest::GuestPath;
 use mutual_protocol::outcome::Outcome;
-use mutual_store::BlockStore;
+use mutual_store::{BlockStore, SkippedKind};
 use serde_json::{Value, json};
 
 /// What came back.
@@ -91,13 +91,14 @@ pub(super) fn place(
 pub(super) fn warn(args: &RunArgs, end: &RunEnd, brought: &Brought) {
     for skipped in &end.skipped {
         let path = show::printable(&skipped.path.display().to_string());
-        output::say(
-            &format!(
-                "warning: {path} is {:?} and was not brought back\n",
-                skipped.kind
-            )
-            .to_lowercase(),
-        );
+        let reason = match skipped.kind {
+            SkippedKind::Symlink => "is a symbolic link",
+            SkippedKind::Special => "is a device, a socket or a pipe",
+            _ => "has a name that cannot be used here",
+        };
+        output::say(&format!(
+            "warning: {path} {reason} and was not brought back\n"
+        ));
     }
     for (kept, saved) in &brought.placed.conflicts {
         let (kept, saved) = (kept.display(), saved.display());

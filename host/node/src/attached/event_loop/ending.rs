@@ -131,6 +131,7 @@ impl Loop {
             skipped: skipped.unwrap_or_default(),
             was_stopped: self.stop.is_some(),
             interrupted: self.stop.is_some_and(|stop| stop.interrupted),
+            door: self.inbox.door.take(),
         })
     }
 
