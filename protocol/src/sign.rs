@@ -60,7 +60,7 @@ impl SigningKey {
         let body = codec::encode(&value);
         let signature = Signature::from_bytes(self.0.sign(&preimage::<T>(&body)).to_bytes());
         let signed = Signed {
-            body: body.into(),
+            body,
             signer: self.public(),
             signature,
             kind: PhantomData,

@@ -105,7 +105,7 @@ pub(super) fn decode<const N: usize>(
     }
     let got = out.len();
     out.try_into()
-        .map_err(|_: Vec<u8>| ParseIdError::Length { want: N, got })
+        .map_err(|_out: Vec<u8>| ParseIdError::Length { want: N, got })
 }
 
 pub(super) fn deserialize_bytes<'de, const N: usize, D: serde::Deserializer<'de>>(
@@ -120,8 +120,7 @@ pub(super) fn deserialize_bytes<'de, const N: usize, D: serde::Deserializer<'de>
         }
 
         fn visit_bytes<E: serde::de::Error>(self, v: &[u8]) -> Result<[u8; N], E> {
-            v.try_into()
-                .map_err(|_: std::array::TryFromSliceError| E::invalid_length(v.len(), &self))
+            <[u8; N]>::try_from(v).or_else(|_length| Err(E::invalid_length(v.len(), &self)))
         }
 
         fn visit_byte_buf<E: serde::de::Error>(self, v: Vec<u8>) -> Result<[u8; N], E> {
