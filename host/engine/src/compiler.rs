@@ -81,13 +81,12 @@ fn compile(metering: Metering, program: &[u8]) -> Result<(ProgramKind, Vec<u8>),
     use CompileError::{Compile, Link, Program};
     let info = inspect(program).map_err(Program)?;
     info.check().map_err(Program)?;
-    let engine = config::engine(metering).map_err(Compile)?;
+    let engine = config::compiling(metering).map_err(Compile)?;
     let code = match info.kind {
         ProgramKind::Component => {
             let component = Component::from_binary(&engine, program).map_err(Compile)?;
             ComponentLinker::new(&engine)
-                .map_err(Compile)?
-                .check(&component)
+                .check(&engine, &component)
                 .map_err(Link)?;
             component.serialize()
         }

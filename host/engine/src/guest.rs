@@ -35,12 +35,14 @@ pub(crate) struct Order<'a> {
 /// What the entry point gave: `Err(())` is a component's way to say 1.
 type Returned = Result<(), ()>;
 
-/// Calls the guest inside its bounds, until it ends or STOP comes.
+/// Calls the guest inside its bounds until it ends or STOP comes, and reports.
+///
+/// Reports while everything is still standing: what is torn down afterwards is nobody's business.
 async fn run<C: Send + 'static>(
     order: Order<'_>,
     context: C,
     call: impl AsyncFnOnce(&mut Store<World<C>>) -> Result<Returned, CallError>,
-) -> Ended {
+) -> wasmtime::Result<()> {
     let Order {
         engine,
         load,
@@ -51,10 +53,8 @@ async fn run<C: Send + 'static>(
     store.limiter(|world| &mut world.limiter);
     store.epoch_deadline_trap();
     store.set_epoch_deadline(1);
-    if let Some(fuel) = load.fuel_max
-        && let Err(error) = store.set_fuel(fuel)
-    {
-        return not_run(&error);
+    if let Some(fuel) = load.fuel_max {
+        store.set_fuel(fuel)?;
     }
     // A guest that spins is ended by the epoch, a guest that waits by the first branch.
     let result = tokio::select! {
@@ -72,12 +72,13 @@ async fn run<C: Send + 'static>(
         None => (Ending::Interrupted, None),
         Some(result) => ending::of(result, limiter.has_refused()),
     };
-    Ended {
+    Parent::report(&Ended {
         ending,
         message,
         fuel,
         memory_bytes_peak: limiter.peak(),
-    }
+    });
+    Ok(())
 }
 
 /// The next instruction is the guest's own: instantiating runs start functions.

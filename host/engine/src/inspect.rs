@@ -5,8 +5,8 @@
 mod interfaces;
 mod walk;
 
-pub(crate) use interfaces::PREVIEW1;
 pub use interfaces::Verdict;
+pub(crate) use interfaces::{PREVIEW1, interface};
 #[cfg(test)]
 pub(crate) use interfaces::{PREVIEW1_FUNCTIONS, PREVIEW2_INTERFACES};
 

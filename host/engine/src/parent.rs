@@ -1,16 +1,19 @@
 //! The child's connection to its parent while a guest runs: output with credit, input on request, stop.
 //!
-//! One thread listens to the parent for as long as the process lives; the guest's thread speaks. Waiting is
-//! asynchronous, so that a guest can wait for input and a clock at once.
+//! No thread listens: frames are read when the guest waits, or when it has used up its credit. A guest that spins
+//! is reached by a signal. Waiting is asynchronous, so that a guest can wait for input and a clock at once.
 
 use bytes::Bytes;
 use mutual_runner::bounds::CHUNK_BYTES_MAX;
 use mutual_runner::frame::Kind;
-use mutual_runner::{Link, send};
+use mutual_runner::message::{Ended, encode};
+use mutual_runner::{Link, send, walls};
+use std::future::poll_fn;
 use std::os::fd::BorrowedFd;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Poll;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use wasmtime::Engine;
 
 /// The socket: descriptor 0 of every child, for as long as it lives.
@@ -25,7 +28,7 @@ pub(crate) enum Output {
     Stderr,
 }
 
-/// What the parent has said so far. Clones share it.
+/// The parent, as the guest's host functions see it. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Parent {
     shared: Arc<Shared>,
@@ -33,12 +36,14 @@ pub(crate) struct Parent {
 
 #[derive(Debug)]
 struct Shared {
-    said: Mutex<Said>,
-    changed: Notify,
+    heard: Mutex<Heard>,
+    socket: AsyncFd<BorrowedFd<'static>>,
 }
 
+/// What the parent has said so far.
 #[derive(Debug)]
-struct Said {
+struct Heard {
+    link: Link<BorrowedFd<'static>>,
     /// Bytes of output that may be sent.
     credit: u64,
     /// Input that the guest has not taken.
@@ -59,72 +64,45 @@ pub(crate) enum Input {
 }
 
 impl Parent {
-    pub(crate) fn new(credit: u64, has_stdin: bool) -> Self {
-        let said = Said {
+    /// Needs the runtime around that will run the guest.
+    ///
+    /// # Errors
+    /// When the socket cannot be waited for.
+    pub(crate) fn new(
+        link: Link<BorrowedFd<'static>>,
+        credit: u64,
+        has_stdin: bool,
+    ) -> std::io::Result<Self> {
+        #[expect(unsafe_code, reason = "tokio takes a raw descriptor on trust")]
+        // SAFETY: descriptor 0 is the socket from the first instruction of this process to its last.
+        let socket = unsafe { AsyncFd::register_with_interest(socket(), Interest::READABLE) };
+        let heard = Heard {
+            link,
             credit,
             input: Bytes::new(),
             input_ended: !has_stdin,
             asked: false,
             stopped: false,
         };
-        Self {
-            shared: Arc::new(Shared {
-                said: Mutex::new(said),
-                changed: Notify::new(),
-            }),
-        }
-    }
-
-    /// Listens in a thread of its own until the parent is gone, which ends this process too.
-    pub(crate) fn listen(
-        &self,
-        mut link: Link<BorrowedFd<'static>>,
-        engine: Engine,
-    ) -> std::io::Result<()> {
-        let parent = self.clone();
-        let thread = std::thread::Builder::new().name("listener".to_owned());
-        thread.spawn(move || {
-            while let Ok((kind, body)) = link.receive() {
-                parent.handle(kind, body, &engine);
-            }
-            parent.handle(Kind::Stop, &[], &engine);
-        })?;
-        Ok(())
-    }
-
-    fn handle(&self, kind: Kind, body: &[u8], engine: &Engine) {
-        let mut said = self.said();
-        match kind {
-            Kind::Input => {
-                said.input = Bytes::copy_from_slice(body);
-                said.asked = false;
-            }
-            Kind::InputEnd => said.input_ended = true,
-            Kind::Credit => {
-                let more = <[u8; 8]>::try_from(body).map_or(0, u64::from_le_bytes);
-                said.credit = said.credit.saturating_add(more);
-            }
-            Kind::Stop => {
-                said.stopped = true;
-                engine.increment_epoch();
-            }
-            // The parent is trusted to say only what a running guest can hear.
-            _ => {}
-        }
-        drop(said);
-        self.shared.changed.notify_waiters();
+        let shared = Shared {
+            heard: Mutex::new(heard),
+            socket: socket?,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     /// Bytes that may be written now.
     pub(crate) fn may_write(&self) -> usize {
-        usize::try_from(self.said().credit)
+        usize::try_from(self.heard().credit)
             .unwrap_or(usize::MAX)
             .min(CHUNK_BYTES_MAX)
     }
 
     /// Waits until something may be written. Dropping the future is safe.
     pub(crate) async fn output_ready(&self) {
-        self.wait(|said| said.credit > 0).await;
+        self.wait(|heard| heard.credit > 0).await;
     }
 
     /// Sends output, at most what [`Self::may_write`] gave. `false` when the parent is gone.
@@ -133,20 +111,20 @@ impl Parent {
             Output::Stdout => Kind::Stdout,
             Output::Stderr => Kind::Stderr,
         };
-        let mut said = self.said();
-        said.credit = said.credit.saturating_sub(bytes.len() as u64);
-        drop(said);
+        let mut heard = self.heard();
+        heard.credit = heard.credit.saturating_sub(bytes.len() as u64);
+        drop(heard);
         send(socket(), kind, bytes).is_ok()
     }
 
     /// Takes input, at most `bytes_max`.
     pub(crate) fn read(&self, bytes_max: usize) -> Input {
-        let mut said = self.said();
-        if !said.input.is_empty() {
-            let taken = bytes_max.min(said.input.len());
-            return Input::Bytes(said.input.split_to(taken));
+        let mut heard = self.heard();
+        if !heard.input.is_empty() {
+            let taken = bytes_max.min(heard.input.len());
+            return Input::Bytes(heard.input.split_to(taken));
         }
-        if said.input_ended {
+        if heard.input_ended {
             Input::End
         } else {
             Input::Nothing
@@ -155,44 +133,110 @@ impl Parent {
 
     /// Waits until a read gives bytes or the end; asks the parent when there is nothing. Dropping the future is safe.
     pub(crate) async fn input_ready(&self) {
-        let ready = |said: &Said| !said.input.is_empty() || said.input_ended;
-        if self.must_ask(ready) {
+        if self.must_ask() {
             #[expect(clippy::cast_possible_truncation, reason = "64 KiB")]
             let wanted = (CHUNK_BYTES_MAX as u32).to_le_bytes();
             let _a_parent_that_is_gone_ends_this_process =
                 send(socket(), Kind::InputWanted, &wanted);
         }
-        self.wait(ready).await;
+        self.wait(Heard::has_input).await;
     }
 
-    fn must_ask(&self, ready: impl Fn(&Said) -> bool) -> bool {
-        let mut said = self.said();
-        let ask = !ready(&said) && !said.asked;
-        said.asked |= ask;
+    fn must_ask(&self) -> bool {
+        let mut heard = self.heard();
+        let ask = !heard.has_input() && !heard.asked;
+        heard.asked |= ask;
         ask
     }
 
     /// Waits for STOP. Dropping the future is safe.
     pub(crate) async fn stopped(&self) {
-        self.wait(|said| said.stopped).await;
+        self.wait(|heard| heard.stopped).await;
     }
 
-    async fn wait(&self, until: impl Fn(&Said) -> bool) {
-        loop {
-            let mut changed = pin!(self.shared.changed.notified());
-            // Registered before the look, so that no change between the two is missed.
-            changed.as_mut().enable();
-            if until(&self.said()) {
-                return;
+    /// Says how the guest ended. The last word: the parent kills this process.
+    pub(crate) fn report(ended: &Ended) {
+        let _a_parent_that_is_gone_ends_this_process = send(socket(), Kind::Ended, &encode(ended));
+    }
+
+    /// Several may wait at once, in one task: whoever is polled reads whatever there is, for all of them.
+    async fn wait(&self, until: impl Fn(&Heard) -> bool) {
+        poll_fn(|ctx| {
+            loop {
+                if self.listen(&until) {
+                    return Poll::Ready(());
+                }
+                match self.shared.socket.poll_read_ready(ctx) {
+                    Poll::Pending => return Poll::Pending,
+                    // There is nothing more to read than what was just read.
+                    Poll::Ready(Ok(mut ready)) => ready.clear_ready(),
+                    Poll::Ready(Err(_shut_down)) => return Poll::Ready(()),
+                }
             }
-            changed.await;
-        }
+        })
+        .await;
     }
 
-    fn said(&self) -> MutexGuard<'_, Said> {
+    /// Reads all frames that are there, and looks.
+    fn listen(&self, until: impl Fn(&Heard) -> bool) -> bool {
+        let mut heard = self.heard();
+        heard.listen();
+        until(&heard)
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
         self.shared
-            .said
+            .heard
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Heard {
+    const fn has_input(&self) -> bool {
+        !self.input.is_empty() || self.input_ended
+    }
+
+    fn listen(&mut self) {
+        loop {
+            match self.link.try_receive() {
+                Ok(Some((Kind::Input, body))) => {
+                    self.input = Bytes::copy_from_slice(body);
+                    self.asked = false;
+                }
+                Ok(Some((Kind::InputEnd, _))) => self.input_ended = true,
+                Ok(Some((Kind::Credit, body))) => {
+                    let more = <[u8; 8]>::try_from(body).map_or(0, u64::from_le_bytes);
+                    self.credit = self.credit.saturating_add(more);
+                }
+                Ok(None) => return,
+                // STOP, or a parent that is gone: nobody waits for the guest any more.
+                Ok(Some(_)) | Err(_) => {
+                    self.stopped = true;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The engine that the stop signal reaches.
+static STOPPABLE: OnceLock<Engine> = OnceLock::new();
+
+/// Lets the parent's stop signal end a guest of `engine` that spins.
+///
+/// # Errors
+/// When the kernel refuses the handler.
+pub(crate) fn make_stoppable(engine: &Engine) -> Result<(), walls::WallError> {
+    extern "C" fn stop(_signal: i32) {
+        if let Some(engine) = STOPPABLE.get() {
+            engine.increment_epoch();
+        }
+    }
+    let _one_engine_for_each_process = STOPPABLE.set(engine.clone());
+    #[expect(unsafe_code, reason = "the stop signal")]
+    // SAFETY: the handler does an atomic load and an atomic addition (`increment_epoch` promises signal safety).
+    unsafe {
+        walls::on_stop_signal(stop)
     }
 }

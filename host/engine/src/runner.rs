@@ -3,10 +3,10 @@
 use crate::config;
 use crate::guest::{ComponentLinker, ModuleLinker, Order, not_run};
 use crate::load::{self, Program};
-use crate::parent::{Parent, socket};
+use crate::parent::{Parent, make_stoppable, socket};
 use mutual_runner::frame::Kind;
-use mutual_runner::message::{self, Ended, Load};
-use mutual_runner::{Link, LinkError, Metering, SealedFile, send, walls};
+use mutual_runner::message::{self, Load};
+use mutual_runner::{Link, LinkError, Metering, SealedFile, walls};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::BorrowedFd;
 use wasmtime::Engine;
@@ -15,10 +15,10 @@ use wasmtime::Engine;
 struct Kit {
     engine: Engine,
     modules: Option<ModuleLinker>,
-    components: Option<ComponentLinker>,
+    components: ComponentLinker,
 }
 
-/// Waits for an order, runs it, reports.
+/// Waits for an order, runs it, reports, and waits to be killed.
 pub(crate) fn play() -> Result<(), LinkError> {
     let kit = Kit::prepare();
     let mut link = Link::new(socket());
@@ -27,61 +27,68 @@ pub(crate) fn play() -> Result<(), LinkError> {
         return Err(LinkError::Closed);
     }
     let load = message::decode_order::<Load>(body);
-    let ended = match (kit, load) {
-        (Ok(kit), Ok(load)) => run(kit, &load, link).unwrap_or_else(|error| not_run(&error)),
-        (Err(error), _) => not_run(&error),
-        (_, Err(error)) => not_run(&wasmtime::Error::new(error)),
+    let run = match (kit, load) {
+        (Ok(kit), Ok(load)) => run(kit, &load, link),
+        (Err(error), _) => Err(error),
+        (_, Err(error)) => Err(error.into()),
     };
-    Ok(send(socket(), Kind::Ended, &message::encode(&ended))?)
+    if let Err(error) = run {
+        Parent::report(&not_run(&error));
+    }
+    // Ending by itself would cost the parent time: it measures this process first, and kills it then.
+    let mut rest = Link::new(socket());
+    while rest.receive().is_ok() {}
+    Ok(())
 }
 
-fn run(kit: Kit, load: &Load, mut link: Link<BorrowedFd<'static>>) -> wasmtime::Result<Ended> {
+/// Runs the guest; how it ended is reported from within, before anything is torn down.
+fn run(kit: Kit, load: &Load, mut link: Link<BorrowedFd<'static>>) -> wasmtime::Result<()> {
     let code = link.take_descriptor();
     let code = code.ok_or_else(|| wasmtime::format_err!("the order came without a program"))?;
     // A runner that is given fuel to count needs another engine than the one that it made in advance.
-    let engine = match load.metering {
-        Metering::None => kit.engine,
-        Metering::Fuel => config::engine(Metering::Fuel)?,
+    let kit = match load.metering {
+        Metering::None => kit,
+        Metering::Fuel => Kit::new(config::running(Metering::Fuel)?),
     };
-    let counts = load.metering == Metering::Fuel;
-    let program = load::load(&engine, load.kind, SealedFile::from_descriptor(code)?)?;
+    let engine = &kit.engine;
+    let program = load::load(engine, load.kind, SealedFile::from_descriptor(code)?)?;
     walls::limit_runner(load.memory_bytes_max, load.file_bytes_max)?;
-    let parent = Parent::new(load.credit, load.has_stdin);
-    parent.listen(link, engine.clone())?;
+    make_stoppable(engine)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
+        .enable_all()
         .build()?;
+    let within = runtime.enter();
+    let parent = Parent::new(link, load.credit, load.has_stdin)?;
+    drop(within);
     let order = Order {
-        engine: &engine,
+        engine,
         load,
         parent: &parent,
     };
-    let ended = match program {
+    match program {
         Program::Module(module) => {
-            let linker = kit.modules.filter(|_| !counts);
-            let linker = linker.map_or_else(|| ModuleLinker::new(&engine), Ok)?;
+            let linker = kit.modules.map_or_else(|| ModuleLinker::new(engine), Ok)?;
             runtime.block_on(linker.run(order, module))
         }
-        Program::Component(component) => {
-            let linker = kit.components.filter(|_| !counts);
-            let linker = linker.map_or_else(|| ComponentLinker::new(&engine), Ok)?;
-            runtime.block_on(linker.run(order, component))
-        }
-    };
-    Ok(ended)
+        Program::Component(component) => runtime.block_on(kit.components.run(order, component)),
+    }
 }
 
 impl Kit {
-    fn prepare() -> wasmtime::Result<Self> {
-        let engine = config::engine(Metering::None)?;
-        let mut kit = Self {
+    fn new(engine: Engine) -> Self {
+        let components = ComponentLinker::new(&engine);
+        Self {
             engine,
             modules: None,
-            components: None,
-        };
+            components,
+        }
+    }
+
+    fn prepare() -> wasmtime::Result<Self> {
+        let mut kit = Self::new(config::running(Metering::None)?);
         // Only while nobody waits: an order that is there needs one of the two at most.
         if !is_ordered() {
-            kit.components = Some(ComponentLinker::new(&kit.engine)?);
+            kit.components.prepare()?;
         }
         if !is_ordered() {
             kit.modules = Some(ModuleLinker::new(&kit.engine)?);

@@ -19,7 +19,7 @@ pub const REPORT_BYTES_MAX: usize = MESSAGE_BYTES_MAX + (8 << 10);
 pub const STOP_GRACE: Duration = Duration::from_millis(50);
 /// From the job's frame to the guest's first instruction: mapping a 45 MB program takes 45 ms on an idle machine.
 pub const START_WAIT_MAX: Duration = Duration::from_secs(30);
-/// From the report to the end of the process, which has nothing left to do.
+/// How long a process may take to die after SIGKILL, or to end after it has closed its socket.
 pub const EXIT_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Time between two looks at the guest's folders.
 pub const DISK_SCAN_EVERY: Duration = Duration::from_millis(250);

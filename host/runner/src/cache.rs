@@ -123,7 +123,8 @@ impl CompileCache {
         let mac = head.strip_prefix(MAGIC)?.first_chunk::<MAC_BYTES>()?;
         let mut hasher = self.hasher(key);
         let mut copy = sealed::unsealed().ok()?;
-        let mut chunk = vec![0; CHUNK_BYTES];
+        let length = usize::try_from(file.metadata().ok()?.len()).ok()?;
+        let mut chunk = vec![0; length.clamp(1, CHUNK_BYTES)];
         let mut file = file.take(COMPILED_BYTES_MAX);
         loop {
             let bytes = file.read(&mut chunk).ok()?;

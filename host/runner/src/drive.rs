@@ -13,7 +13,7 @@ use crate::disk::DiskWatch;
 use crate::frame::Kind;
 use crate::job::{Job, StdinMode};
 use crate::message::{self, Ended, Load, LoadPreopen};
-use crate::process::{Exit, Process};
+use crate::process::{Exit, Process, Usage};
 use crate::runner::{
     Claimed, Command, Measured, Report, RunnerEvent, StartError, Stop, not_spawned,
 };
@@ -67,6 +67,15 @@ enum Told {
     Overdue,
 }
 
+/// What became of the process.
+#[derive(Debug)]
+enum End {
+    /// It was killed, and is not reaped yet.
+    Killed(Usage, Process),
+    /// It ended by itself.
+    Reaped(Exit),
+}
+
 impl Drive {
     pub(crate) fn new(
         pending: Pending,
@@ -100,9 +109,14 @@ impl Drive {
         let told = self.talk().await;
         self.times.ended = Some(Instant::now());
         self.outlet.hand_over_now();
-        let exit = self.end_process(&told).await;
-        let report = self.report(told, exit);
-        self.outlet.finish(RunnerEvent::Ended(report)).await;
+        let end = self.end_process(&told).await;
+        let report = self.report(told, &end);
+        let reap = async {
+            if let Ok(end) = end {
+                end.reap().await;
+            }
+        };
+        tokio::join!(self.outlet.finish(RunnerEvent::Ended(report)), reap);
     }
 
     /// Everything that can wake us while the child lives.
@@ -152,6 +166,9 @@ impl Drive {
         if self.decided.is_none() {
             self.decided = Some(outcome);
             self.conversation.queue(Kind::Stop, &[]);
+            if let Some(Ok(process)) = &self.process {
+                process.interrupt();
+            }
         }
     }
 
@@ -162,6 +179,9 @@ impl Drive {
         let process = process.unwrap_or(Err(SpawnError::Gone));
         if let Ok(process) = &process {
             self.disk.set_process(process.pid());
+            if self.decided.is_some() {
+                process.interrupt();
+            }
         }
         self.process = Some(process);
     }
@@ -260,44 +280,38 @@ impl Drive {
         }
     }
 
-    /// Sees to it that the process is gone, and reaps it.
-    async fn end_process(&mut self, told: &Told) -> Result<Exit, Outcome> {
+    /// Measures and kills the process; waits for its end only where that is the only thing it has told.
+    async fn end_process(&mut self, told: &Told) -> Result<End, Outcome> {
         let process = match self.process.take() {
             Some(process) => process,
             None => (&mut self.spawning).await.unwrap_or(Err(SpawnError::Gone)),
         };
         let process = process.map_err(|error| not_spawned(&error))?;
-        let orderly = matches!(told, Told::Report(_) | Told::Nothing) && self.decided.is_none();
-        if !orderly {
-            process.kill();
+        if matches!(told, Told::Nothing) && timeout(EXIT_WAIT_MAX, process.ended()).await.is_ok() {
+            return Ok(End::Reaped(process.reap()));
         }
-        if timeout(EXIT_WAIT_MAX, process.ended()).await.is_err() {
-            process.kill();
-            let killed = timeout(EXIT_WAIT_MAX, process.ended()).await;
-            killed
-                .map_err(|_elapsed| claim::failed("the sandbox process cannot be killed"))?
-                .ok();
-        }
-        Ok(process.reap())
+        let usage = process.usage();
+        process.kill();
+        Ok(End::Killed(usage, process))
     }
 
-    fn report(&mut self, told: Told, exit: Result<Exit, Outcome>) -> Report {
+    fn report(&mut self, told: Told, end: &Result<End, Outcome>) -> Report {
+        let usage = end
+            .as_ref()
+            .map_or_else(|_not_run| Usage::default(), End::usage);
         let mut report = Report {
             outcome: Outcome::Cancelled,
             message: None,
             measured: Measured {
                 wall: self.times.wall_used(),
-                ..Measured::default()
+                cpu: usage.cpu,
+                resident_bytes_peak: usage.resident_bytes_peak,
             },
             claimed: Claimed::default(),
             stdio: self.outlet.passed(),
         };
-        if let Ok(exit) = &exit {
-            report.measured.cpu = exit.cpu;
-            report.measured.resident_bytes_peak = exit.resident_bytes_peak;
-        }
-        let seen = match (told, exit) {
-            (_, Err(not_run)) => Some(not_run),
+        let seen = match (told, end) {
+            (_, Err(not_run)) => Some(not_run.clone()),
             (Told::Report(ended), _) => {
                 report.message = ended.message.as_deref().map(claim::message);
                 report.claimed = Claimed {
@@ -309,13 +323,40 @@ impl Drive {
             (Told::Nonsense(detail), _) => {
                 Some(claim::failed(&format!("broke its protocol: {detail}")))
             }
-            (Told::Nothing, Ok(exit)) => {
-                Some(claim::failed(&format!("ended without a report: {exit}")))
+            (Told::Nothing, Ok(end)) => {
+                Some(claim::failed(&format!("ended without a report: {end}")))
             }
             (Told::Overdue, _) => None,
         };
         report.outcome = self.decided.take().or(seen).unwrap_or(Outcome::Cancelled);
         report
+    }
+}
+
+impl End {
+    const fn usage(&self) -> Usage {
+        match self {
+            Self::Killed(usage, _) => *usage,
+            Self::Reaped(exit) => exit.usage,
+        }
+    }
+
+    /// Waits until a killed process is gone, and reaps it. One that is stuck in the kernel is left to the spawner.
+    async fn reap(self) {
+        if let Self::Killed(_, process) = self
+            && timeout(EXIT_WAIT_MAX, process.ended()).await.is_ok()
+        {
+            process.reap();
+        }
+    }
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Killed(..) => f.write_str("it lived on, and was killed"),
+            Self::Reaped(exit) => exit.fmt(f),
+        }
     }
 }
 

@@ -8,8 +8,11 @@ use std::ops::Range;
 
 /// Length field and kind.
 pub const HEADER_BYTES: usize = 5;
-/// First size of a decoder's buffer; it grows to a larger frame's size only when such a frame comes.
-const BUFFER_BYTES: usize = 64 << 10;
+/// First size of a decoder's buffer: what an order or a report takes. It grows with the frames that come, and each
+/// page of it is paid for by a page fault at the start of every run.
+const BUFFER_BYTES: usize = 8 << 10;
+/// A buffer that reads fill whole doubles up to this, so that floods take few system calls.
+const BUFFER_BYTES_FLOOD: usize = 64 << 10;
 
 /// What a frame says. Bodies: `message` for the structured ones, raw bytes for the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +147,9 @@ impl Decoder {
     /// Says that `bytes` were read into [`Self::space`].
     pub fn advance(&mut self, bytes: usize) {
         self.filled.end = self.buffer.len().min(self.filled.end + bytes);
+        if self.filled.end == self.buffer.len() && self.buffer.len() < BUFFER_BYTES_FLOOD {
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
     }
 
     /// Whether a whole frame is there.

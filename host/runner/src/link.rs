@@ -53,9 +53,23 @@ impl<Fd: AsFd> Link<Fd> {
     /// When the parent is gone or broke the protocol.
     pub fn receive(&mut self) -> Result<(Kind, &[u8]), LinkError> {
         while !self.decoder.is_ready()? {
-            self.fill()?;
+            self.fill(RecvFlags::empty())?;
         }
         self.decoder.take()?.ok_or(LinkError::Closed)
+    }
+
+    /// The next frame, if one is there or can be read without waiting.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    pub fn try_receive(&mut self) -> Result<Option<(Kind, &[u8])>, LinkError> {
+        while !self.decoder.is_ready()? {
+            match self.fill(RecvFlags::DONTWAIT) {
+                Err(LinkError::Io(Errno::AGAIN)) => return Ok(None),
+                filled => filled?,
+            }
+        }
+        Ok(self.decoder.take()?)
     }
 
     /// The next descriptor that came with a frame.
@@ -63,7 +77,7 @@ impl<Fd: AsFd> Link<Fd> {
         self.descriptors.pop_front()
     }
 
-    fn fill(&mut self) -> Result<(), LinkError> {
+    fn fill(&mut self, flags: RecvFlags) -> Result<(), LinkError> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut buffer = [IoSliceMut::new(self.decoder.space())];
@@ -72,7 +86,7 @@ impl<Fd: AsFd> Link<Fd> {
                 &self.socket,
                 &mut buffer,
                 &mut control,
-                RecvFlags::CMSG_CLOEXEC,
+                flags | RecvFlags::CMSG_CLOEXEC,
             )
         })?;
         if received.bytes == 0 {
@@ -128,5 +142,22 @@ mod tests {
         assert_eq!(link.receive().unwrap(), (Kind::Ended, &b"x"[..]));
         writer.join().unwrap();
         assert!(matches!(link.receive(), Err(LinkError::Closed)));
+    }
+
+    #[test]
+    fn trying_does_not_wait() {
+        let (mine, theirs) = UnixStream::pair().unwrap();
+        let mut link = Link::new(theirs);
+        assert!(link.try_receive().unwrap().is_none());
+        send(&mine, Kind::Credit, b"12345678").unwrap();
+        send(&mine, Kind::Stop, b"").unwrap();
+        assert_eq!(
+            link.try_receive().unwrap(),
+            Some((Kind::Credit, &b"12345678"[..]))
+        );
+        assert_eq!(link.try_receive().unwrap(), Some((Kind::Stop, &b""[..])));
+        assert!(link.try_receive().unwrap().is_none());
+        drop(mine);
+        assert!(matches!(link.try_receive(), Err(LinkError::Closed)));
     }
 }

@@ -73,7 +73,9 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Runs until the process has ended, is reaped, and [`RunnerEvent::Ended`] was taken. Spawn it as a task.
+    /// Runs until the process is reaped and [`RunnerEvent::Ended`] was taken. Spawn it as a task.
+    ///
+    /// Only when it has returned are the guest's folders certain to be left alone: wait for it before removing them.
     ///
     /// Dropping the future kills the process.
     pub async fn run(self) {
@@ -111,7 +113,7 @@ pub enum RunnerEvent {
         /// More than so many bytes at once are kept back until the guest wants them.
         bytes_max: usize,
     },
-    /// The end: the process is gone. The last event.
+    /// The end: the process is killed, and its memory comes back meanwhile. The last event.
     Ended(Report),
 }
 
@@ -137,7 +139,7 @@ pub struct Measured {
     pub wall: Duration,
     /// CPU time of the process, its own start included.
     pub cpu: Duration,
-    /// Peak resident memory of the process in bytes; never below this process's own size when it was spawned.
+    /// Peak resident memory of the process in bytes.
     pub resident_bytes_peak: u64,
 }
 

@@ -15,6 +15,9 @@ use rustix::process::{
 };
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_name, set_no_new_privs};
 
+/// Tells a running guest's process to look up. Its default action ends a process that is not prepared for it.
+pub const STOP_SIGNAL: Signal = Signal::USR1;
+
 /// Why a child cannot shut itself in. It ends then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -90,6 +93,34 @@ pub fn limit_compiler(
     limit(Resource::Cpu, cpu_s_max)?;
     limit(Resource::Data, memory_bytes_max)?;
     limit(Resource::Fsize, output_bytes_max)
+}
+
+/// Calls `handler` when the parent sends [`STOP_SIGNAL`], which it does beside the STOP frame: a guest that spins
+/// leaves nobody to read frames. Before this call the signal ends the process, which is what a stop means then.
+///
+/// # Safety
+/// `handler` runs at any instant, on any stack: it may only touch atomics.
+///
+/// # Errors
+/// When the kernel refuses.
+#[expect(
+    unsafe_code,
+    reason = "a signal handler cannot be checked by the compiler"
+)]
+pub unsafe fn on_stop_signal(handler: extern "C" fn(libc::c_int)) -> Result<(), WallError> {
+    // SAFETY: all zero bytes are a valid sigaction: default handler, empty mask, no flags.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as libc::sighandler_t;
+    // On the alternative stack where there is one: the guest may have used up its own.
+    action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+    let signal = STOP_SIGNAL.as_raw();
+    // SAFETY: the pointer is to a live local; the caller vouches for the handler.
+    let result = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(refused("the stop signal")(last_error()))
+    }
 }
 
 /// Lowers a limit for good; one that is lower already stays.

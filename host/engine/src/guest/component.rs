@@ -1,11 +1,14 @@
 //! Components: WASI 0.2, with every call of the network refused.
 
-use super::ending::{self, CallError};
+mod interfaces;
+
+use super::ending::CallError;
 use super::{Order, World, run, started, wasi};
-use mutual_runner::message::Ended;
+use crate::inspect::interface;
+use interfaces::{COMMON, INTERFACES};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime_wasi::p2::{add_to_linker_async, bindings::CommandPre};
+use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
@@ -60,32 +63,69 @@ impl WasiHttpHooks for Refusal {
     }
 }
 
-/// Everything that a component can import.
-pub(crate) struct ComponentLinker(Linker<World<Context>>);
+/// What a component can import: interfaces are added as they are asked for.
+pub(crate) struct ComponentLinker {
+    linker: Linker<World<Context>>,
+    added: Vec<&'static str>,
+}
 
 impl ComponentLinker {
-    pub(crate) fn new(engine: &Engine) -> wasmtime::Result<Self> {
-        let mut linker = Linker::new(engine);
-        add_to_linker_async(&mut linker)?;
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-        Ok(Self(linker))
+    pub(crate) fn new(engine: &Engine) -> Self {
+        Self {
+            linker: Linker::new(engine),
+            added: Vec::new(),
+        }
     }
 
-    /// Checks names and types of imports and the entry point, without running anything.
-    pub(crate) fn check(&self, component: &Component) -> Result<(), CallError> {
-        let linked = self
-            .0
-            .instantiate_pre(component)
-            .map_err(CallError::Import)?;
-        CommandPre::new(linked).map_err(CallError::Entry)?;
+    /// Adds what nearly every program imports, so that it is there before the program is.
+    pub(crate) fn prepare(&mut self) -> wasmtime::Result<()> {
+        COMMON.iter().try_for_each(|interface| self.add(interface))
+    }
+
+    /// Adds what `component` imports. Names that nobody knows are left to linking, which then says so.
+    fn add_imports(&mut self, engine: &Engine, component: &Component) -> wasmtime::Result<()> {
+        let ty = component.component_type();
+        let names = ty.imports(engine).filter_map(|(name, _)| interface(name));
+        names.into_iter().try_for_each(|name| self.add(name))
+    }
+
+    fn add(&mut self, name: &str) -> wasmtime::Result<()> {
+        let known = INTERFACES.binary_search_by_key(&name, |(interface, _)| interface);
+        let Some((interface, add)) = known.ok().and_then(|idx| INTERFACES.get(idx)) else {
+            return Ok(());
+        };
+        if !self.added.contains(interface) {
+            self.added.push(interface);
+            add(&mut self.linker)?;
+        }
         Ok(())
     }
 
-    pub(crate) async fn run(self, order: Order<'_>, component: Component) -> Ended {
-        let wasi = match wasi::builder(order.load, order.parent) {
-            Ok(mut builder) => builder.build(),
-            Err(error) => return ending::not_run(&error),
-        };
+    /// Checks names and types of imports and the entry point, without running anything.
+    pub(crate) fn check(mut self, engine: &Engine, component: &Component) -> Result<(), CallError> {
+        self.link(engine, component).map(drop)
+    }
+
+    fn link(
+        &mut self,
+        engine: &Engine,
+        component: &Component,
+    ) -> Result<CommandPre<World<Context>>, CallError> {
+        self.add_imports(engine, component)
+            .map_err(CallError::Import)?;
+        let linked = self
+            .linker
+            .instantiate_pre(component)
+            .map_err(CallError::Import)?;
+        CommandPre::new(linked).map_err(CallError::Entry)
+    }
+
+    pub(crate) async fn run(
+        mut self,
+        order: Order<'_>,
+        component: Component,
+    ) -> wasmtime::Result<()> {
+        let wasi = wasi::builder(order.load, order.parent)?.build();
         let context = Context {
             wasi,
             http: WasiHttpCtx::new(),
@@ -93,11 +133,7 @@ impl ComponentLinker {
             table: ResourceTable::new(),
         };
         run(order, context, async |store| {
-            let linked = self
-                .0
-                .instantiate_pre(&component)
-                .map_err(CallError::Import)?;
-            let command = CommandPre::new(linked).map_err(CallError::Entry)?;
+            let command = self.link(order.engine, &component)?;
             started();
             let command = command
                 .instantiate_async(&mut *store)
@@ -140,14 +176,16 @@ mod tests {
         ("wasi:sockets/udp-create-socket", "create-udp-socket"),
     ];
 
-    /// Whether the linker has something under this name, of whatever type.
-    fn has(linker: &ComponentLinker, engine: &Engine, import: &str, member: &str) -> bool {
+    /// Whether linking finds something under this name, of whatever type.
+    fn has(engine: &Engine, import: &str, member: &str) -> bool {
         ["(func)", "(type (sub resource))"].iter().any(|kind| {
             let text =
                 format!(r#"(component (import "{import}" (instance (export "{member}" {kind}))))"#);
             let component = Component::new(engine, wat::parse_str(text).unwrap()).unwrap();
-            let linked = linker.0.instantiate_pre(&component);
-            linked.err().is_none_or(|error| !is_absent(&error))
+            match ComponentLinker::new(engine).link(engine, &component) {
+                Ok(_) | Err(CallError::Entry(_)) => true,
+                Err(CallError::Import(error) | CallError::Run(error)) => !is_absent(&error),
+            }
         })
     }
 
@@ -160,20 +198,19 @@ mod tests {
 
     #[test]
     fn the_linker_has_every_interface_of_the_table_in_any_0_2_version() {
-        let engine = config::engine(Metering::None).unwrap();
-        let linker = ComponentLinker::new(&engine).unwrap();
+        let engine = config::compiling(Metering::None).unwrap();
         for (interface, (named, member)) in PREVIEW2_INTERFACES.into_iter().zip(MEMBERS) {
             assert_eq!(interface, named);
             for version in ["0.2.0", "0.2.6", "0.2.99"] {
                 let import = format!("{interface}@{version}");
-                assert!(has(&linker, &engine, &import, member), "{import}");
+                assert!(has(&engine, &import, member), "{import}");
             }
             assert!(
-                !has(&linker, &engine, &format!("{interface}@0.3.0"), member),
+                !has(&engine, &format!("{interface}@0.3.0"), member),
                 "{interface}"
             );
         }
         let handler = "wasi:http/incoming-handler@0.2.0";
-        assert!(!has(&linker, &engine, handler, "handle"));
+        assert!(!has(&engine, handler, "handle"));
     }
 }

@@ -1,9 +1,8 @@
 //! Core modules: WASI 0.1.
 
-use super::ending::{self, CallError};
+use super::ending::CallError;
 use super::{Order, World, run, started, wasi};
 use crate::inspect::{MODULE_ENTRY, PREVIEW1};
-use mutual_runner::message::Ended;
 use wasmtime::{Engine, Linker, Module};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p1::{WasiP1Ctx, add_to_linker_async};
@@ -39,11 +38,8 @@ impl ModuleLinker {
         }
     }
 
-    pub(crate) async fn run(self, order: Order<'_>, module: Module) -> Ended {
-        let context = match wasi::builder(order.load, order.parent) {
-            Ok(mut builder) => builder.build_p1(),
-            Err(error) => return ending::not_run(&error),
-        };
+    pub(crate) async fn run(self, order: Order<'_>, module: Module) -> wasmtime::Result<()> {
+        let context = wasi::builder(order.load, order.parent)?.build_p1();
         run(order, context, async |store| {
             let linked = self.0.instantiate_pre(&module).map_err(CallError::Import)?;
             started();
@@ -73,7 +69,7 @@ mod tests {
 
     #[test]
     fn the_linker_has_exactly_the_functions_of_the_table() {
-        let engine = config::engine(Metering::None).unwrap();
+        let engine = config::compiling(Metering::None).unwrap();
         let context = wasmtime_wasi::WasiCtx::builder().build_p1();
         let limiter = super::super::Limiter::new(0);
         let mut store = Store::new(&engine, World { context, limiter });
