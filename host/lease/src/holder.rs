@@ -15,7 +15,9 @@ use mutual_protocol::lease::{
 use mutual_protocol::outcome::Blame;
 use mutual_protocol::receipt::{AttemptRecord, Usage};
 use mutual_protocol::spec::JobSpec;
-use mutual_protocol::{FencingToken, NodeId, OwnerId, PublicKey, Signed, Verified, Verifier};
+use mutual_protocol::{
+    FencingToken, NodeId, OwnerId, PublicKey, RegisterId, Signed, Verified, Verifier,
+};
 use std::sync::Arc;
 use upkeep::Upkeep;
 
@@ -93,7 +95,8 @@ pub enum HolderEffect {
     Timer(BootNanos),
     /// Whoever sent this step's input broke the protocol.
     Violation(Violation),
-    /// Fetch, compile and run; report with [`HolderInput::Report`]. At most once in a holder's life.
+    /// Fetch, compile and run; report with [`HolderInput::Report`]. At most once in a holder's life. Nothing may leave this
+    /// host before the first [`HolderEffect::Resume`].
     Run {
         /// Every effect of the attempt carries it.
         token: FencingToken,
@@ -103,7 +106,7 @@ pub enum HolderEffect {
     /// The lease may have ended by now: nothing more may leave this host (log lines, checkpoints, outputs, key requests).
     /// The guest may compute on, within buffers.
     StopEverything,
-    /// The lease was extended after all: what was held back may leave.
+    /// A quorum of witnesses activated the lease, or extended it after all: what was held back may leave.
     Resume,
     /// The register is decided, by this holder or by another: the guest, if it still runs, computes for nothing. Last effect.
     Decided {
@@ -205,7 +208,12 @@ impl Holder {
         })
     }
 
-    /// The token that is claimed or held.
+    /// What it is about.
+    pub const fn register(&self) -> RegisterId {
+        self.proposer.register()
+    }
+
+    /// The token that is claimed or held; none while the holder waits to claim again.
     pub fn token(&self) -> Option<FencingToken> {
         self.proposer.token()
     }
@@ -218,6 +226,11 @@ impl Holder {
     /// Renewals sent so far.
     pub fn renewals(&self) -> u32 {
         self.upkeep.as_ref().map_or(0, Upkeep::renewals)
+    }
+
+    /// Whether the holder has come to its end and can be dropped.
+    pub const fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// Whether effects of the attempt may leave the host now.
@@ -292,7 +305,6 @@ impl Holder {
         let (token, lock, cert) = (lease.token, lease.lock.clone(), cert.clone());
         self.upkeep = Some(Upkeep::new(
             self.proposer.claimed_at(),
-            cert.promises.iter().map(Signed::signer),
             self.spec.value().lease_ttl_ms,
             usize::from(self.spec.value().witnesses.quorum),
         ));

@@ -135,7 +135,9 @@ impl Owner {
             }
             OwnerInput::Request(_) => out.push(OwnerEffect::Violation(Violation::Unasked)),
             OwnerInput::Reply(reply) => self.reply(ctx, &reply, &mut out),
-            OwnerInput::Fact(WitnessFact::Leased { token, host }) => self.leased(token, host),
+            OwnerInput::Fact(WitnessFact::Leased { token, host }) => {
+                self.leased(ctx.now, token, host)
+            }
             OwnerInput::Fact(WitnessFact::Ended { token }) => self.ended(token, &mut out),
             OwnerInput::Fact(_) | OwnerInput::Tick => {}
             OwnerInput::Preempt(register) => self.preempt(register, &mut out),
@@ -199,7 +201,11 @@ impl Owner {
         })
     }
 
-    fn leased(&mut self, token: FencingToken, host: NodeId) {
+    fn leased(&mut self, now: BootNanos, token: FencingToken, host: NodeId) {
+        let spec = self.spec.value();
+        let longest_ms = spec
+            .attempt_ms_max
+            .saturating_add(u64::from(spec.lease_ttl_ms) * 2);
         let Some(work) = self.open.get_mut(&token.register) else {
             return;
         };
@@ -208,7 +214,9 @@ impl Owner {
         }
         work.epoch = token.epoch;
         if work.conclusion.is_none() {
-            work.status = Status::Leased;
+            work.status = Status::Leased {
+                until: now.plus_ms(longest_ms),
+            };
             work.host = Some(host);
             work.attempts += 1;
         }
@@ -349,7 +357,7 @@ impl Owner {
         let rules = Rules::new(&self.spec, ctx.verifier);
         let mut timer: Option<BootNanos> = None;
         for (register, work) in &mut self.open {
-            if matches!(work.status, Status::Offered { until } if until <= ctx.now) {
+            if work.until().is_some_and(|until| until <= ctx.now) {
                 work.set_free(*register, out);
             }
             if let Some((proposer, _)) = &mut work.conclusion {

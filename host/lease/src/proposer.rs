@@ -167,7 +167,10 @@ impl Proposer {
     ) -> Result<Progress, Violation> {
         let (witness, token) = (reply.signer(), reply.token());
         let asked = &rules.spec().value().witnesses.keys;
-        if !asked.contains(&witness) || token.register != self.register {
+        if token.register != self.register {
+            return Ok(Progress::Nothing); // late, for another proposer of this node
+        }
+        if !asked.contains(&witness) {
             return Err(Violation::Unasked);
         }
         if let VerifiedReply::Nack(nack) = reply {

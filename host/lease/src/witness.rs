@@ -89,7 +89,8 @@ pub enum WitnessEffect {
     Timer(BootNanos),
     /// Whoever sent this step's input broke the protocol.
     Violation(Violation),
-    /// Something that others on this machine may want to know.
+    /// Something that others may want to know. To be passed on when the writes before it are durable, or else they may
+    /// hear of what a power cut undoes.
     Fact(WitnessFact),
 }
 

@@ -15,33 +15,25 @@ pub(super) struct Upkeep {
     quorum: usize,
     number: u32,
     sent: VecDeque<(u32, BootNanos)>,
-    /// Until when each witness lets nobody else in.
+    /// Until when each witness that acknowledged a renewal lets nobody else in.
     ends: BTreeMap<PublicKey, BootNanos>,
-    /// Witnesses that have seen the lease certificate.
-    activated: Vec<PublicKey>,
     next_at: BootNanos,
     /// Since when nothing may leave the host.
     muted_at: Option<BootNanos>,
 }
 
 impl Upkeep {
-    /// The promisers hold the register for this host since they got the claim, which was sent at `claimed_at`.
-    pub(super) fn new(
-        claimed_at: BootNanos,
-        promisers: impl Iterator<Item = PublicKey>,
-        ttl_ms: u32,
-        quorum: usize,
-    ) -> Self {
-        let end = lease_end(claimed_at, limits::HOLD_MS);
+    /// A lease that was claimed at `claimed_at` and that no renewal has activated. The promises themselves allow nothing
+    /// to leave: they may be copies of older ones, whose time is almost over.
+    pub(super) const fn new(claimed_at: BootNanos, ttl_ms: u32, quorum: usize) -> Self {
         Self {
             ttl_ms,
             quorum,
             number: 0,
             sent: VecDeque::new(),
-            ends: promisers.map(|witness| (witness, end)).collect(),
-            activated: Vec::new(),
+            ends: BTreeMap::new(),
             next_at: claimed_at,
-            muted_at: None,
+            muted_at: Some(claimed_at),
         }
     }
 
@@ -76,18 +68,16 @@ impl Upkeep {
         }
         self.sent.push_back((self.number, now));
         let third = u64::from(self.ttl_ms) / 3;
-        let active = self.activated.len() >= self.quorum && self.muted_at.is_none();
-        self.next_at = now.plus_ms(if active {
-            third
-        } else {
-            third.min(limits::RETRY_MS)
+        self.next_at = now.plus_ms(match self.muted_at {
+            None => third,
+            Some(_) => third.min(limits::RETRY_MS),
         });
         Some(self.number)
     }
 
     /// Whether a witness has to be shown the lease certificate.
     pub(super) fn is_unaware(&self, witness: &PublicKey) -> bool {
-        !self.activated.contains(witness)
+        !self.ends.contains_key(witness)
     }
 
     /// A witness extended the lease. True when what was held back may leave again.
@@ -98,19 +88,19 @@ impl Upkeep {
         number: u32,
         ttl_ms: u32,
     ) -> bool {
-        let Some((_, sent)) = self.sent.iter().find(|(n, _)| *n == number) else {
+        let sent = self.sent.iter().find(|(n, _)| *n == number);
+        let Some((_, sent)) = sent.copied() else {
             return false;
         };
-        let end = lease_end(*sent, ttl_ms.min(self.ttl_ms));
+        let end = lease_end(sent, ttl_ms.min(self.ttl_ms));
         let known = self.ends.entry(witness).or_insert(end);
         *known = end.max(*known);
-        if self.is_unaware(&witness) {
-            self.activated.push(witness);
-            if self.activated.len() == self.quorum {
-                self.next_at = now.plus_ms(u64::from(self.ttl_ms) / 3);
-            }
+        if self.muted_at.is_none() || self.deadline() <= now {
+            return false;
         }
-        self.deadline() > now && self.muted_at.take().is_some()
+        self.muted_at = None;
+        self.next_at = sent.plus_ms(u64::from(self.ttl_ms) / 3);
+        true
     }
 
     /// True when the deadline has just passed.

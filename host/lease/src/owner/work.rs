@@ -16,7 +16,10 @@ pub(super) enum Status {
     Offered {
         until: BootNanos,
     },
-    Leased,
+    /// No witness renews a lease for longer than this, whatever the owner hears of it.
+    Leased {
+        until: BootNanos,
+    },
 }
 
 /// One register that is touched and not decided.
@@ -55,12 +58,16 @@ impl Work {
         }
     }
 
+    /// When the owner stops believing that somebody has it.
+    pub(super) const fn until(&self) -> Option<BootNanos> {
+        match self.status {
+            Status::Offered { until } | Status::Leased { until } => Some(until),
+            Status::Free => None,
+        }
+    }
+
     pub(super) fn wake_at(&self) -> Option<BootNanos> {
-        let offered = match self.status {
-            Status::Offered { until } => Some(until),
-            Status::Free | Status::Leased => None,
-        };
         let proposing = self.conclusion.as_ref().and_then(|(p, _)| p.next_at());
-        [offered, proposing].into_iter().flatten().min()
+        [self.until(), proposing].into_iter().flatten().min()
     }
 }

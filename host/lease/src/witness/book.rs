@@ -1,7 +1,7 @@
 //! All registers of a witness, with the indexes that limits and timers need.
 
 use super::entry::{Entry, Hold};
-use super::rules::{Answer, Case, Others};
+use super::rules::{Answer, Case, Noted, Others};
 use super::subject::Subject;
 use super::{PersistId, Record, WitnessEffect, WitnessFact};
 use crate::context::BootNanos;
@@ -109,7 +109,9 @@ impl Book {
         let mut entry =
             known.unwrap_or_else(|| Entry::new(case.spec().lease_ttl_ms, RegisterState::default()));
         let running = entry.running(id);
-        let answer = entry.apply(case, subject, &others, request, out);
+        let mut noted = Noted::default();
+        let answer = entry.apply(case, subject, &others, request, &mut noted);
+        out.extend(noted.violation.map(WitnessEffect::Violation));
         let reply = match answer {
             Answer::Silent => None,
             Answer::Say(reply) => Some(reply),
@@ -134,6 +136,7 @@ impl Book {
                 out.push(send(host.key(), nack, entry.written));
             }
         }
+        out.extend(noted.facts.into_iter().map(WitnessEffect::Fact));
         self.put(id, entry);
     }
 

@@ -88,6 +88,18 @@ impl Entry {
         promised.is_some_and(|p| (p.epoch, p.host) == (epoch, host))
     }
 
+    /// The stored promise, unless its token was used before. A host that forgot its token in a crash must not start anew
+    /// under it: it would count its time from the second claim, and might compute another result.
+    pub(super) fn unused_promise(&self) -> Option<&Promise> {
+        let promised = self.state.promised.as_ref()?;
+        let voted = self
+            .state
+            .voted
+            .is_some_and(|voted| voted.epoch == promised.epoch);
+        let used = voted || self.hold.renewal > 0 || self.ended >= promised.epoch;
+        promised.promise.as_ref().filter(|_| !used)
+    }
+
     /// Who has a running hold that no renewal has activated.
     pub(super) fn provisional(&self) -> Option<NodeId> {
         let open = self.hold.until.is_some() && self.hold.activated_at.is_none();

@@ -1,8 +1,8 @@
 //! The witness's rules (docs/protocol.md, "Rules of the witness"): one method for each kind of request.
 
+use super::WitnessFact;
 use super::entry::Entry;
 use super::subject::Subject;
-use super::{WitnessEffect, WitnessFact};
 use crate::context::Context;
 use crate::message::{Reply, VerifiedRequest};
 use crate::register::{Lock, Voted};
@@ -44,6 +44,13 @@ pub(super) enum Answer {
     Write(Option<Reply>),
     /// A refusal, and when asking again makes sense, in milliseconds.
     Refuse(NackReason, u64),
+}
+
+/// What else came of a request.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    pub(super) facts: Vec<WitnessFact>,
+    pub(super) violation: Option<Violation>,
 }
 
 impl Case<'_> {
@@ -99,19 +106,20 @@ impl Entry {
         subject: &Subject,
         others: &Others,
         request: &VerifiedRequest,
-        out: &mut Vec<WitnessEffect>,
+        noted: &mut Noted,
     ) -> Answer {
+        let facts = &mut noted.facts;
         let verdict = match request {
-            VerifiedRequest::Claim(claim) => self.claim(case, others, claim, out),
+            VerifiedRequest::Claim(claim) => self.claim(case, others, claim, facts),
             VerifiedRequest::Renew(renew) => self.renew(case, renew),
-            VerifiedRequest::VoteReq(request) => self.vote(case, request, out),
+            VerifiedRequest::VoteReq(request) => self.vote(case, request, facts),
             VerifiedRequest::Commit(commit) => self.commit(case, commit.value()),
             VerifiedRequest::Release(release) => Ok(self.release(release)),
             VerifiedRequest::Preempt(preempt) => self.preempt(case, preempt),
-            VerifiedRequest::Decided(cert) => self.decide(case, subject.token, cert, out),
+            VerifiedRequest::Decided(cert) => self.decide(case, subject.token, cert, facts),
         };
         verdict.unwrap_or_else(|violation| {
-            out.push(WitnessEffect::Violation(violation));
+            noted.violation = Some(violation);
             Answer::Refuse(NackReason::Inadmissible, 0)
         })
     }
@@ -122,7 +130,7 @@ impl Entry {
         case: &Case<'_>,
         others: &Others,
         claim: &Verified<Claim>,
-        out: &mut Vec<WitnessEffect>,
+        facts: &mut Vec<WitnessFact>,
     ) -> Result<Answer, Violation> {
         let Claim { token, host, .. } = *claim.value();
         if host.key() != claim.signer() {
@@ -132,9 +140,8 @@ impl Entry {
             return Ok(Answer::Refuse(NackReason::Decided, 0));
         }
         if self.is_promised(token.epoch, host) {
-            let stored = self.state.promised.as_ref().and_then(|p| p.promise.clone());
-            return Ok(match stored {
-                Some(promise) => Answer::Say(Reply::from(promise)),
+            return Ok(match self.unused_promise() {
+                Some(promise) => Answer::Say(Reply::from(promise.clone())),
                 None => Answer::Refuse(NackReason::EpochTooLow, 0),
             });
         }
@@ -151,7 +158,7 @@ impl Entry {
         };
         self.let_in(token.epoch, host, Some(promise.clone()));
         self.hold.until = Some(case.ctx.now.plus_ms(u64::from(limits::HOLD_MS)));
-        out.push(WitnessEffect::Fact(WitnessFact::Leased { token, host }));
+        facts.push(WitnessFact::Leased { token, host });
         Ok(Answer::Write(Some(Reply::from(promise))))
     }
 
@@ -216,7 +223,8 @@ impl Entry {
         if self.hold.activated_at.is_none() && !shows_lease {
             return Ok(Answer::Refuse(NackReason::Inadmissible, 0));
         }
-        if number < self.hold.renewal {
+        if number <= self.hold.renewal {
+            // A copy. An answer would let the holder count from a later sending than the one that was received.
             return Ok(Answer::Silent);
         }
         let activated_at = *self.hold.activated_at.get_or_insert(now);
@@ -224,10 +232,8 @@ impl Entry {
             self.bar(host, now);
             return Ok(Answer::Refuse(NackReason::NotEntitled, 0));
         }
-        if number > self.hold.renewal {
-            self.hold.renewal = number;
-            self.hold.until = Some(now.plus_ms(u64::from(self.ttl_ms)));
-        }
+        self.hold.renewal = number;
+        self.hold.until = Some(now.plus_ms(u64::from(self.ttl_ms)));
         let ttl_ms = self.ttl_ms;
         Ok(Answer::Say(Reply::from(RenewAck {
             token,
@@ -241,7 +247,7 @@ impl Entry {
         &mut self,
         case: &Case<'_>,
         request: &Verified<VoteReq>,
-        out: &mut Vec<WitnessEffect>,
+        facts: &mut Vec<WitnessFact>,
     ) -> Result<Answer, Violation> {
         let VoteReq {
             token,
@@ -282,8 +288,7 @@ impl Entry {
                 case.rules.admissible(value, &token.register)?;
                 if let Some(manifest) = case.unproved(request)? {
                     let register = token.register;
-                    let wanted = WitnessFact::BlocksWanted { register, manifest };
-                    out.push(WitnessEffect::Fact(wanted));
+                    facts.push(WitnessFact::BlocksWanted { register, manifest });
                     return Ok(Answer::Silent);
                 }
             }
@@ -342,7 +347,7 @@ impl Entry {
         case: &Case<'_>,
         token: FencingToken,
         cert: &ResultCert,
-        out: &mut Vec<WitnessEffect>,
+        facts: &mut Vec<WitnessFact>,
     ) -> Result<Answer, Violation> {
         let certified = case.rules.decided(cert)?;
         if let Some(known) = &self.state.decided {
@@ -353,10 +358,10 @@ impl Entry {
         }
         self.hold.until = None;
         self.state.decided = Some(cert.clone());
-        out.push(WitnessEffect::Fact(WitnessFact::Decided {
+        facts.push(WitnessFact::Decided {
             register: token.register,
             cert: Box::new(cert.clone()),
-        }));
+        });
         Ok(Answer::Write(None))
     }
 

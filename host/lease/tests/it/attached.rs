@@ -121,7 +121,7 @@ impl Attached {
             HolderEffect::Run { token, lease } => self.run = Some((token, *lease)),
             HolderEffect::Decided { cert } => self.decided = Some(*cert),
             HolderEffect::Lost { reason } => self.lost = Some(reason),
-            HolderEffect::Timer(_) => {}
+            HolderEffect::Resume | HolderEffect::Timer(_) => {}
             other => panic!("{other:?}"),
         }
     }

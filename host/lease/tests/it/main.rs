@@ -4,5 +4,6 @@
 
 mod attached;
 mod fixture;
+mod simulation;
 mod witness;
 mod witness_limits;
