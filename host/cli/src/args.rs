@@ -13,7 +13,7 @@ use std::time::Duration;
     version,
     max_term_width = 100,
     disable_help_subcommand = true,
-    after_help = "Start here:\n  mc run hello.wasm            run a program\n  mc new hello && mc run hello  make one and run it\n  mc doctor                    look whether everything is in place"
+    after_help = "Start here:\n  mc run hello.wasm               run a program\n  mc new hello && mc run hello    make one and run it\n  mc doctor                       look whether everything is in place"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -60,10 +60,10 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Print this account's identity
     #[command(after_help = examples::ID)]
-    Id(FormatArgs),
+    Id(DocumentArgs),
     /// Look whether everything is in place
     #[command(after_help = examples::DOCTOR)]
-    Doctor(FormatArgs),
+    Doctor(DocumentArgs),
     /// Print completions for a shell
     #[command(after_help = examples::COMPLETIONS)]
     Completions {
@@ -72,7 +72,7 @@ pub(crate) enum Command {
     },
     /// Print the version
     #[command(after_help = examples::VERSION)]
-    Version(FormatArgs),
+    Version(DocumentArgs),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -94,6 +94,7 @@ pub(crate) enum Format {
 pub(crate) struct FormatArgs {
     /// Form of what is printed
     #[arg(
+        help_heading = "Output",
         short = 'o',
         long = "output",
         value_name = "FORMAT",
@@ -101,7 +102,7 @@ pub(crate) struct FormatArgs {
     )]
     pub(crate) output: Format,
     /// Short for -o json
-    #[arg(long, conflicts_with = "output")]
+    #[arg(long, conflicts_with = "output", help_heading = "Output")]
     pub(crate) json: bool,
 }
 
@@ -112,6 +113,38 @@ impl FormatArgs {
 
     pub(crate) fn is_json(self) -> bool {
         matches!(self.format(), Format::Json | Format::Jsonl)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocumentFormat {
+    /// For people
+    #[default]
+    Auto,
+    /// One JSON document
+    Json,
+}
+
+/// Of commands that print one thing and not a list.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct DocumentArgs {
+    /// Form of what is printed
+    #[arg(
+        help_heading = "Output",
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        default_value = "auto"
+    )]
+    output: DocumentFormat,
+    /// Short for -o json
+    #[arg(long, conflicts_with = "output", help_heading = "Output")]
+    json: bool,
+}
+
+impl DocumentArgs {
+    pub(crate) fn is_json(self) -> bool {
+        self.json || self.output == DocumentFormat::Json
     }
 }
 
@@ -174,8 +207,8 @@ pub(crate) struct RunArgs {
         help_heading = "Running"
     )]
     pub(crate) progress: ProgressMode,
-    #[command(flatten)]
-    pub(crate) format: FormatArgs,
+    #[command(flatten, next_help_heading = "Running")]
+    pub(crate) format: DocumentArgs,
 
     /// The background half of `run -d`.
     #[arg(long, hide = true)]
@@ -249,7 +282,7 @@ pub(crate) struct InspectArgs {
     /// The beginning of a run's id, `last`, or @NAME
     pub(crate) job: String,
     #[command(flatten)]
-    pub(crate) format: FormatArgs,
+    pub(crate) format: DocumentArgs,
 }
 
 #[derive(Debug, Args)]
@@ -296,7 +329,7 @@ pub(crate) struct CheckArgs {
     /// A .wasm or .wat file, or a folder with a Cargo package
     pub(crate) program: PathBuf,
     #[command(flatten)]
-    pub(crate) format: FormatArgs,
+    pub(crate) format: DocumentArgs,
 }
 
 fn parse_size(text: &str) -> Result<ByteSize, String> {
@@ -316,7 +349,7 @@ pub(crate) mod examples {
     pub(crate) const RUN: &str = "Examples:
   mc run hello.wasm                            run a program
   mc run rg.wasm -c ERROR                      flags after the program are the program's
-  cat notes.txt | mc run count.wasm            standard input, output and exit code are passed through
+  cat notes.txt | mc run count.wasm            standard input, output, exit code pass through
   mc run -i notes.txt count.wasm /notes.txt    give it a file
   mc run --dir . rg.wasm fn .                  give it this folder; what it changes comes back
   mc run -O /result.csv sum.wasm               bring a file back
