@@ -1,7 +1,7 @@
 //! `mc doctor`: one line for each thing that must be in place, and what to do where it is not.
 
 use crate::account::Account;
-use crate::args::FormatArgs;
+use crate::args::DocumentArgs;
 use crate::failure::Failure;
 use crate::{account, output};
 use mutual_node::clock::{Clock as _, SystemClock, WALL_MS_MIN};
@@ -24,7 +24,7 @@ struct Finding {
     says: String,
 }
 
-pub(crate) fn doctor(format: FormatArgs) -> Result<u8, Failure> {
+pub(crate) fn doctor(format: DocumentArgs) -> Result<u8, Failure> {
     let findings = [
         folders(),
         clock(),

@@ -1,6 +1,6 @@
 //! `mc id`: who signs what this account runs.
 
-use crate::args::FormatArgs;
+use crate::args::DocumentArgs;
 use crate::failure::Failure;
 use crate::{account, output};
 use mutual_node::identity::{self, IdentityError};
@@ -8,7 +8,7 @@ use mutual_protocol::{NodeId, OwnerId, SigningKey, codes};
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn id(format: FormatArgs) -> Result<u8, Failure> {
+pub(crate) fn id(format: DocumentArgs) -> Result<u8, Failure> {
     let home = account::locate()?;
     let key = load(&home.identity_file())?.public();
     let (owner, node) = (

@@ -1,11 +1,11 @@
 //! `mc version`.
 
-use crate::args::FormatArgs;
+use crate::args::DocumentArgs;
 use crate::failure::Failure;
 use crate::output;
 use serde_json::json;
 
-pub(crate) fn version(format: FormatArgs) -> Result<u8, Failure> {
+pub(crate) fn version(format: DocumentArgs) -> Result<u8, Failure> {
     let (version, engine) = (env!("CARGO_PKG_VERSION"), mutual_engine::build().engine);
     if format.is_json() {
         let target = std::env::consts::ARCH;
