@@ -1,15 +1,17 @@
-//! The command line: `word-count [--top N] [FILE]…`.
+//! The command line: `word-count [-c] [--top N] [FILE]…`.
 
 use std::path::PathBuf;
 
-const USAGE: &str = "usage: word-count [--top N] [FILE]…";
+const USAGE: &str = "usage: word-count [-c] [--top N] [FILE]…";
 
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Arguments {
+    /// Bytes alone, as `wc -c`.
+    pub(crate) bytes_only: bool,
     /// How many of the commonest words to print.
     pub(crate) top: usize,
-    /// Files to count; all inputs when there are none.
+    /// Files to count, `-` is standard input; all inputs when there are none.
     pub(crate) files: Vec<PathBuf>,
 }
 
@@ -17,11 +19,14 @@ impl Arguments {
     /// Parses what follows the program's name.
     pub(crate) fn parse(mut from: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut arguments = Self {
+            bytes_only: false,
             top: 10,
             files: Vec::new(),
         };
         while let Some(argument) = from.next() {
             match argument.as_str() {
+                "-c" => arguments.bytes_only = true,
+                "-" => arguments.files.push(argument.into()),
                 "--top" => {
                     let number = from.next().and_then(|number| number.parse().ok());
                     arguments.top =
@@ -48,10 +53,11 @@ mod tests {
     #[test]
     fn flags_and_files_mix() {
         let expected = Arguments {
+            bytes_only: true,
             top: 3,
-            files: vec!["a.txt".into(), "b.txt".into()],
+            files: vec!["a.txt".into(), "-".into()],
         };
-        assert_eq!(parse("a.txt --top 3 b.txt"), Ok(expected));
+        assert_eq!(parse("a.txt --top 3 -c -"), Ok(expected));
         assert_eq!(parse("").unwrap().top, 10);
     }
 

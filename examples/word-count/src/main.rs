@@ -8,7 +8,7 @@ use count::{Counts, Words};
 use std::{
     error::Error,
     fs::File,
-    io::{self, BufRead as _, BufReader},
+    io::{self, BufRead, BufReader},
     path::Path,
 };
 
@@ -21,29 +21,45 @@ fn main() -> Result<(), Box<dyn Error>> {
         arguments.files
     };
     if files.is_empty() {
-        return Err("no text to count: add files with `-i FILE`".into());
+        return Err(
+            "no text to count: add files with `-i FILE`, or name `-` for standard input".into(),
+        );
     }
 
     let mut words = Words::default();
     let mut total = Counts::default();
-    println!("{}", Counts::HEAD);
+    if !arguments.bytes_only {
+        println!("{}", Counts::HEAD);
+    }
+    let print = |counts: &Counts, name: &str| match arguments.bytes_only {
+        true => println!("{:>9}  {name}", counts.bytes),
+        false => println!("{}", counts.row(name)),
+    };
     for (done, path) in files.iter().enumerate() {
         let name = path.display().to_string();
         mutual_guest::progress(done, files.len(), &name);
         let counts = count_file(path, &mut words).map_err(|error| format!("{name}: {error}"))?;
-        println!("{}", counts.row(&name));
+        print(&counts, &name);
         total += counts;
     }
     if files.len() > 1 {
-        println!("{}", total.row("total"));
+        print(&total, "total");
     }
-    print_top(&words, arguments.top);
+    if !arguments.bytes_only {
+        print_top(&words, arguments.top);
+    }
     Ok(())
 }
 
-/// Reads line by line: a file may be larger than memory.
 fn count_file(path: &Path, words: &mut Words) -> io::Result<Counts> {
-    let mut reader = BufReader::new(File::open(path)?);
+    if path == Path::new("-") {
+        return count(io::stdin().lock(), words);
+    }
+    count(BufReader::new(File::open(path)?), words)
+}
+
+/// Reads line by line: a text may be larger than memory.
+fn count(mut reader: impl BufRead, words: &mut Words) -> io::Result<Counts> {
     let mut counts = Counts::default();
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? > 0 {

@@ -1,0 +1,6 @@
+;; Ends with exit code 42, and does nothing else. `mc run examples/answer.wat; echo $?`
+(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (call $proc_exit (i32.const 42))))
