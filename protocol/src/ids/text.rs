@@ -120,7 +120,8 @@ pub(super) fn deserialize_bytes<'de, const N: usize, D: serde::Deserializer<'de>
         }
 
         fn visit_bytes<E: serde::de::Error>(self, v: &[u8]) -> Result<[u8; N], E> {
-            <[u8; N]>::try_from(v).or_else(|_length| Err(E::invalid_length(v.len(), &self)))
+            v.try_into()
+                .map_err(|_error: std::array::TryFromSliceError| E::invalid_length(v.len(), &self))
         }
 
         fn visit_byte_buf<E: serde::de::Error>(self, v: Vec<u8>) -> Result<[u8; N], E> {

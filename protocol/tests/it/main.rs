@@ -2,5 +2,14 @@
 
 #![cfg(test)]
 
+mod cbor;
+mod certificates;
 mod golden;
 mod pages;
+mod refusals;
+mod round_trips;
+mod sample;
+mod sizes;
+mod spec;
+mod values;
+mod vectors;

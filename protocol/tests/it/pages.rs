@@ -9,7 +9,8 @@ const NOTE: &str = "This page is printed from a table in the code: `cargo xtask 
 #[test]
 fn page_of_error_codes_is_fresh() {
     let mut page = format!("# Error codes\n\n{NOTE}");
-    page += "Every code that a person, a guest or a peer can meet. A code never changes its meaning.\n";
+    page +=
+        "Every code that a person, a guest or a peer can meet. A code never changes its meaning.\n";
     page += "The exit code is that of the `mc` command that ends with the error.\n\n";
     page += "| Code | Meaning | Next step | Exit code |\n|---|---|---|---|\n";
     for row in codes::TABLE {
@@ -48,10 +49,9 @@ fn page_of_limits_is_fresh() {
 
 #[test]
 fn every_limit_is_in_the_table() {
-    let source = std::fs::read_to_string(
-        mutual_testkit::repository_root().join("protocol/src/limits.rs"),
-    )
-    .unwrap();
+    let source =
+        std::fs::read_to_string(mutual_testkit::repository_root().join("protocol/src/limits.rs"))
+            .unwrap();
     let constants = source
         .lines()
         .filter_map(|line| line.strip_prefix("pub const "))
