@@ -1,6 +1,6 @@
 //! CBOR by hand, so that tests can write what the codec never would.
 
-use mutual_protocol::SigningKey;
+use mutual_protocol::PublicKey;
 use mutual_protocol::sign::Message;
 
 /// Where an item's head begins and ends, and what it says.
@@ -102,29 +102,24 @@ pub(crate) fn head(major: u8, argument: usize) -> Vec<u8> {
     head
 }
 
-/// An envelope around any bytes, signed as a `T`: docs/protocol.md, "Envelope", a second time.
+/// An envelope around any bytes, signed as a `T`: docs/protocol.md, "Envelope", written a second time.
 pub(crate) fn forge<T: Message>(seed: &[u8; 32], body: &[u8]) -> Vec<u8> {
     use ed25519_dalek::Signer as _;
     let mut message = format!("mutual-cloud/{}/{}\0", T::TAG, T::VERSION).into_bytes();
     message.extend_from_slice(body);
-    let signature = ed25519_dalek::SigningKey::from_bytes(seed).sign(&message);
-    let public = SigningKey::from_seed(seed).public();
-    let parts: [(&[u8], &[u8]); 3] = [
-        (b"body", body),
-        (b"signer", public.as_bytes()),
-        (b"signature", &signature.to_bytes()),
-    ];
-    let mut bytes = head(5, parts.len());
-    for (key, value) in parts {
-        bytes.extend(
-            [
-                head(3, key.len()),
-                key.to_vec(),
-                head(2, value.len()),
-                value.to_vec(),
-            ]
-            .concat(),
-        );
-    }
-    bytes
+    let key = ed25519_dalek::SigningKey::from_bytes(seed);
+    let signer = PublicKey::from_bytes(key.verifying_key().to_bytes());
+    envelope(body, &signer, &key.sign(&message).to_bytes())
+}
+
+/// An envelope with any signature.
+pub(crate) fn envelope(body: &[u8], signer: &PublicKey, signature: &[u8; 64]) -> Vec<u8> {
+    let pair = |key: &[u8], value: &[u8]| {
+        [&head(3, key.len()), key, &head(2, value.len()), value].concat()
+    };
+    map(&[
+        pair(b"body", body),
+        pair(b"signer", signer.as_bytes()),
+        pair(b"signature", signature),
+    ])
 }
