@@ -1,6 +1,7 @@
 //! The command line as a person meets it: the real `mc`, real programs, whole output.
 
 mod bad_input;
+mod console;
 mod examples;
 mod files;
 mod harness;
