@@ -23,7 +23,19 @@ pub(crate) struct Account {
 impl Account {
     /// Opens the folders that the environment names, and makes them at first use.
     pub(crate) fn open() -> Result<Self, Failure> {
+        Self::open_at(locate()?)
+    }
+
+    /// Opens the folders if they have ever been used.
+    pub(crate) fn open_existing() -> Result<Option<Self>, Failure> {
         let home = locate()?;
+        if !home.store().exists() {
+            return Ok(None);
+        }
+        Self::open_at(home).map(Some)
+    }
+
+    fn open_at(home: Home) -> Result<Self, Failure> {
         let store = home.store();
         let blocks = BlockStore::open(&store).map_err(|e| explain::open_store(&e))?;
         let runs = RunStore::open(&store.join("runs")).map_err(|e| explain::file(&e))?;

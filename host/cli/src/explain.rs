@@ -3,10 +3,11 @@
 use crate::failure::Failure;
 use mutual_node::attached::RunError;
 use mutual_node::prepare::PrepareError;
+use mutual_node::proofs::ProofError;
 use mutual_protocol::codes::{self, Code};
 use mutual_store::{
-    ExportError, Fault, FileError, GetError, ImportError, ImportTreeError, OpenStoreError,
-    PlaceError,
+    DirectoryTreeError, ExportError, Fault, FileError, GetError, ImportError, ImportTreeError,
+    OpenStoreError, PlaceError,
 };
 use std::error::Error;
 use std::io;
@@ -34,18 +35,36 @@ pub(crate) fn store(error: &(dyn Error + 'static)) -> Failure {
 fn code_of(error: &(dyn Error + 'static)) -> Code {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(e) = error.downcast_ref::<FileError>() {
-            return store_code(e.fault());
-        }
-        if let Some(e) = error.downcast_ref::<GetError>() {
-            return get_code(e);
-        }
-        if let Some(e) = error.downcast_ref::<io::Error>() {
-            return store_code(Fault::of(e));
+        if let Some(code) = own_code(error) {
+            return code;
         }
         next = error.source();
     }
     codes::STORE_IO
+}
+
+/// An error that is transparent to one below it does not tell that one as its cause, so it is looked into here.
+fn own_code(error: &(dyn Error + 'static)) -> Option<Code> {
+    if let Some(e) = error.downcast_ref::<FileError>() {
+        return Some(store_code(e.fault()));
+    }
+    if let Some(e) = error.downcast_ref::<GetError>() {
+        return Some(get_code(e));
+    }
+    if let Some(e) = error.downcast_ref::<DirectoryTreeError>() {
+        return Some(match e {
+            DirectoryTreeError::Get(e) => get_code(e),
+            _ => codes::STORE_DAMAGED,
+        });
+    }
+    if let Some(e) = error.downcast_ref::<ProofError>() {
+        return Some(match e {
+            ProofError::Get(e) => get_code(e),
+            _ => codes::STORE_DAMAGED,
+        });
+    }
+    let e = error.downcast_ref::<io::Error>()?;
+    Some(store_code(Fault::of(e)))
 }
 
 fn get_code(error: &GetError) -> Code {
@@ -75,16 +94,12 @@ pub(crate) fn export(error: &ExportError) -> Failure {
     }
 }
 
-/// A file could not be placed.
+/// A file could not be placed: either its content is not here, or the target does not take it.
 pub(crate) fn place(error: &PlaceError) -> Failure {
-    let code = code_of(error);
-    // Content that is missing or damaged is the store's matter; everything else is the target's.
-    let code = if [codes::STORE_DAMAGED, codes::CONTENT_NOT_FOUND].contains(&code) {
-        code
-    } else {
-        codes::OUTPUT_PLACE
-    };
-    Failure::new(code).caused_by(error)
+    match error {
+        PlaceError::Content(e) => export(e),
+        _ => Failure::new(codes::OUTPUT_PLACE).caused_by(error),
+    }
 }
 
 /// An input file was not taken.
@@ -130,8 +145,9 @@ pub(crate) fn prepare(error: &PrepareError) -> Failure {
     let code = match error {
         PrepareError::File(e) => return import(e),
         PrepareError::Tree(e) => return import_tree(e),
-        PrepareError::Content { source, .. } => return export(source),
-        PrepareError::Folder { source, .. } => return store(source),
+        // To a run, content is an input like any other.
+        PrepareError::Content { source, .. } => return export(source).exit(125),
+        PrepareError::Folder { source, .. } => return store(source).exit(125),
         PrepareError::Store(e) => return file(e),
         PrepareError::Clock { .. } => codes::CLOCK_WRONG,
         PrepareError::Look { source, .. } => input_code(source),
@@ -140,7 +156,11 @@ pub(crate) fn prepare(error: &PrepareError) -> Failure {
             codes::PATH_TWICE
         }
         PrepareError::Manifest(_) => codes::INPUT_TOO_MUCH,
-        PrepareError::Spec(_) => codes::ARGUMENT_INVALID,
+        PrepareError::Spec(_) => {
+            return Failure::new(codes::ARGUMENT_INVALID)
+                .caused_by(error)
+                .next("give what is long as a file: -i FILE");
+        }
         _ => codes::STORE_IO,
     };
     Failure::new(code).caused_by(error)

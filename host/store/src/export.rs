@@ -244,7 +244,9 @@ impl BlockStore {
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
-        let mut file = create(folder)?;
+        // The person knows the target's name, not the temporary one.
+        let at_target = |error: FileError| FileError::at(target)(error.source);
+        let mut file = create(folder).map_err(at_target)?;
         self.export_file(cid, Some(size), &mut file.file)?;
         Ok(file.rename(target)?)
     }

@@ -36,11 +36,12 @@ pub(crate) fn run(args: RunArgs) -> Result<u8, Failure> {
     if args.detach && !args.background {
         return detach::start();
     }
+    let json = args.format.is_json();
     let mut background = args.background.then(detach::Background::new);
     let ended = run_here(args, &mut background);
     match (background, ended) {
         // The terminal has been told the id already, or is told the failure now.
-        (Some(background), Err(failure)) => Ok(background.fail(&failure)),
+        (Some(background), Err(failure)) => Ok(background.fail(&failure, json)),
         (_, ended) => ended,
     }
 }
@@ -63,8 +64,9 @@ fn run_here(args: RunArgs, background: &mut Option<detach::Background>) -> Resul
     let ended = runtime.block_on(attend(args, plan, (spawner, spare), background));
     // A thread that waits for a terminal's next line would hold up the end for ever.
     runtime.shutdown_background();
-    if let Err(e) = Account::open().map(|account| account.upkeep()) {
-        tracing::debug!("no upkeep: {}", e.code());
+    match Account::open_existing() {
+        Ok(account) => account.iter().for_each(Account::upkeep),
+        Err(e) => tracing::debug!("no upkeep: {}", e.code()),
     }
     ended
 }

@@ -123,7 +123,8 @@ impl Mc {
     }
 }
 
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+/// All files below a folder.
+pub(crate) fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {

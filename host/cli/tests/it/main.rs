@@ -8,6 +8,7 @@ mod harness;
 mod help;
 mod lifecycle;
 mod masks;
+mod processes;
 mod readme;
 mod run;
 mod terminals;

@@ -11,7 +11,9 @@ use mutual_runner::{
     Access, CompileLimits, CompileRequest, CompiledProgram, DiskUse, Job, Metering, Preopen,
     ProgramKey, Running, SealedFile, StdinMode, compile,
 };
-use mutual_store::{CollectTreeError, Fault, FileError, MaterialiseError, Staging};
+use mutual_store::{
+    CollectTreeError, ExportError, Fault, FileError, GetError, MaterialiseError, Staging,
+};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -73,9 +75,10 @@ pub(super) fn stage(shared: &Shared) -> Result<Root, Outcome> {
     shared
         .blocks
         .materialise(&shared.prepared.manifest, &root, &writable)
-        .map_err(|e| match e {
-            MaterialiseError::File(e) => host_failed(&e),
-            e => failed(codes::STORE_DAMAGED, &e),
+        .map_err(|e| match &e {
+            MaterialiseError::File(e) => host_failed(e),
+            MaterialiseError::Content { source, .. } => failed(content_code(source), &e),
+            _ => failed(codes::STORE_IO, &e),
         })?;
     let progress = root.join(".mc/progress");
     std::fs::File::create(&progress).map_err(|e| {
@@ -277,6 +280,15 @@ fn fault_code(error: &(dyn Error + 'static)) -> Code {
         next = error.source();
     }
     codes::STORE_IO
+}
+
+fn content_code(error: &ExportError) -> Code {
+    match error {
+        ExportError::Write(e) => code_of(Fault::of(e)),
+        ExportError::Get(GetError::File(e)) => code_of(e.fault()),
+        ExportError::Get(GetError::Missing { .. }) => codes::CONTENT_NOT_FOUND,
+        _ => codes::STORE_DAMAGED,
+    }
 }
 
 fn code_of(fault: Fault) -> Code {

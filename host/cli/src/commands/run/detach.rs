@@ -67,9 +67,9 @@ impl Background {
     }
 
     /// The run could not start: say why on the terminal that waits.
-    pub(super) fn fail(&self, failure: &Failure) -> u8 {
+    pub(super) fn fail(&self, failure: &Failure, json: bool) -> u8 {
         if !self.told {
-            output::fail(failure, false);
+            output::fail(failure, json);
         }
         failure.exit_code()
     }

@@ -47,7 +47,8 @@ impl Plan {
             && args.detach
         {
             return Err(Failure::new(codes::ARGUMENT_INVALID)
-                .because("`-i -` reads standard input, which `-d` does not have"));
+                .because("`-i -` reads standard input, which `-d` does not have")
+                .next("give a file: -i FILE:/NAME"));
         }
         Ok(Self {
             program,
@@ -154,9 +155,9 @@ fn environment(words: &[String]) -> Result<Vec<(String, String)>, Failure> {
             },
         };
         if name.is_empty() {
-            return Err(
-                Failure::new(codes::ARGUMENT_INVALID).because(format!("`-e {word}` has no name"))
-            );
+            return Err(Failure::new(codes::ARGUMENT_INVALID)
+                .because(format!("`-e {word}` has no name"))
+                .next("for example -e NAME=VALUE"));
         }
         pairs.insert(name.to_owned(), value);
     }
