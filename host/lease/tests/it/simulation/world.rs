@@ -100,6 +100,7 @@ impl World {
         for i in 0..self.witnesses.len() {
             let spec = self.spec.clone();
             self.witness(i, WitnessInput::Accept(spec));
+            assert!(self.witnesses[i].disk.sync().len() == 1, "the job is accepted for good");
         }
         for i in 0..self.hosts.len() {
             let delay = self.random.below(SECOND);
