@@ -65,7 +65,7 @@ codes! {
     RUN_MEMORY_LIMIT = "mc::run::memory-limit", 137, "the program was refused memory and gave up", "raise the limit with --memory";
     RUN_DISK_LIMIT = "mc::run::disk-limit", 137, "the program wrote more than its disk limit", "raise it with --disk";
     RUN_OUTPUT_LIMIT = "mc::run::output-limit", 137, "the program printed more than its limit", "write to a file instead";
-    RUN_OUT_OF_FUEL = "mc::run::out-of-fuel", 137, "the program used up its fuel", "raise it with --fuel";
+    RUN_OUT_OF_FUEL = "mc::run::out-of-fuel", 137, "the program used up its fuel", "let the program do less at once";
     RUN_STOPPED = "mc::run::stopped", 143, "the run was stopped", "start it again with `mc run`";
     RUN_INTERRUPTED = "mc::run::interrupted", 130, "the run was interrupted", "start it again with `mc run`; with -d it survives this terminal";
     RUN_SANDBOX = "mc::run::sandbox", 125, "the sandbox process died or broke its protocol", "run again; if it repeats, report it with the output of `mc doctor`";
@@ -78,18 +78,16 @@ codes! {
     CONTENT_NOT_FOUND = "mc::content::not-found", 5, "the content is not in the store", "add it with `mc add`";
     CONTENT_CID = "mc::content::cid", 2, "not a content identifier that is supported", "CIDs of raw, dag-pb and dag-cbor content with sha2-256 or blake3 are";
     OUTPUT_PLACE = "mc::output::place", 125, "an output could not be written", "check the folder; the outputs are kept: `mc get JOB`";
-    OUTPUT_KIND = "mc::output::kind", 125, "an output is neither a file nor a folder", "links and special files are not outputs";
     OUTPUT_LIMITS = "mc::output::limits", 137, "the outputs pass a limit of number, name length or depth", "write fewer or larger files";
     STORE_FULL = "mc::store::full", 125, "the disk is full", "free some space; `mc gc` removes what old runs left";
     STORE_READ_ONLY = "mc::store::read-only", 125, "the data folder cannot be written", "make it writable, or set MC_HOME to another folder";
-    STORE_DAMAGED = "mc::store::damaged", 125, "stored content is damaged", "the damaged part was set aside; run again to make it anew";
+    STORE_DAMAGED = "mc::store::damaged", 125, "stored content is damaged", "the damaged part was removed; add it or run again to make it anew";
     STORE_FOREIGN = "mc::store::foreign", 125, "the data folder is not one that this version understands", "move it away, or set MC_HOME to another folder";
     STORE_IO = "mc::store::io", 125, "the data folder could not be used", "see the cause above";
     CLOCK_WRONG = "mc::clock::wrong", 125, "this machine's clock is before the year 2020", "set the clock";
     IDENTITY_DAMAGED = "mc::identity::damaged", 125, "the identity file is damaged or readable by others", "restore it or move it away; a new one is made then";
     NEW_EXISTS = "mc::new::exists", 1, "the folder exists already", "choose another name";
     NEW_NAME = "mc::new::name", 2, "the name cannot be a package's name", "use letters, digits, - and _, starting with a letter";
-    DEADLINE = "mc::job::deadline", 125, "the job's time was over before it was decided", "start it again";
 }
 
 #[cfg(test)]

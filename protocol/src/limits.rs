@@ -72,7 +72,7 @@ pub const DISK_BYTES_DEFAULT: u64 = 4 << 30;
 pub const FILES_MAX: u64 = 100_000;
 /// stdout and stderr together, bytes; beyond it the attempt ends.
 pub const STDIO_BYTES_MAX: u64 = 16 << 30;
-/// stdout and stderr that are kept for `mc logs`, bytes each; the middle of longer ones is dropped.
+/// stdout and stderr that are kept for `mc logs`, bytes together; the middle of longer ones is dropped.
 pub const LOG_BYTES_MAX: u64 = 16 << 20;
 /// Days that outputs and logs are kept when the spec does not say.
 pub const KEEP_DAYS_DEFAULT: u64 = 7;

@@ -6,6 +6,8 @@ use mutual_protocol::lease::{LeaseCert, Promise, QuorumCert, ResultCert, Vote};
 use mutual_protocol::sign::Message;
 use mutual_protocol::{Epoch, FencingToken, Generation, JobId, ReplicaIndex, Signed, Slot};
 
+type Change = fn(&mut FencingToken);
+
 /// What is wrong with the parts.
 #[derive(Debug, PartialEq)]
 enum Wrong {
@@ -211,7 +213,7 @@ fn the_lock_of_the_highest_epoch_counts() {
 fn a_certificate_is_about_a_register_of_the_spec() {
     let spec = sample::spec();
     let rules = rules(&spec);
-    let changes: [(&str, fn(&mut FencingToken)); 5] = [
+    let changes: [(&str, Change); 5] = [
         ("job", |t| t.register.job = JobId::from_bytes([9; 32])),
         ("generation", |t| t.register.generation = Generation(1)),
         ("replica", |t| {

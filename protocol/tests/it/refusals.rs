@@ -1,22 +1,12 @@
 //! Bytes that no decoder may take, tried with every kind of message.
 
 use crate::cbor;
-use crate::sample::{self, Visitor};
+use crate::sample::{self, Trusting, Visitor};
 use mutual_protocol::codec::{DEPTH_MAX, DecodeError};
-use mutual_protocol::ids::Signature;
 use mutual_protocol::sign::{ENVELOPE_BYTES_MAX, Ed25519, Message, VerifyError};
-use mutual_protocol::{PublicKey, Signed, Verified, Verifier};
+use mutual_protocol::{PublicKey, Signed, Verified};
 use mutual_testkit::seeds;
 use std::collections::BTreeMap;
-
-/// Takes every signature, so that only the body can be wrong.
-struct Trusting;
-
-impl Verifier for Trusting {
-    fn verifies(&self, _: &PublicKey, _: &[u8], _: &Signature) -> bool {
-        true
-    }
-}
 
 fn read<T: Message>(body: &[u8]) -> Result<Verified<T>, VerifyError> {
     let bytes = cbor::envelope(body, &PublicKey::from_bytes([1; 32]), &[2; 64]);

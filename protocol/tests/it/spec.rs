@@ -6,6 +6,8 @@ use mutual_protocol::manifest::GuestPath;
 use mutual_protocol::spec::{Audience, JobSpec, Preopen, ProgramKind, SpecError};
 use mutual_protocol::{NodeId, OwnerId, PublicKey, limits};
 
+type Change = fn(&mut JobSpec);
+
 fn check(change: impl FnOnce(&mut JobSpec)) -> Result<(), SpecError> {
     let mut body = sample::spec_body();
     change(&mut body);
@@ -35,7 +37,7 @@ fn a_spec_is_signed_by_its_owner() {
 
 #[test]
 fn generation_0_has_no_predecessor_and_others_have_one() {
-    let zero: [fn(&mut JobSpec); 4] = [
+    let zero: [Change; 4] = [
         |s| s.previous = Some(SpecHash::from_bytes([1; 32])),
         |s| s.job = Some(sample::spec().job()),
         |s| s.seal_cert = Some(Vec::new()),
@@ -44,7 +46,7 @@ fn generation_0_has_no_predecessor_and_others_have_one() {
     for change in zero {
         assert!(matches!(check(change), Err(SpecError::Chain { .. })));
     }
-    let one: [fn(&mut JobSpec); 4] = [
+    let one: [Change; 4] = [
         |s| s.previous = None,
         |s| s.job = None,
         |s| s.seal_cert = None,
@@ -80,7 +82,7 @@ fn witness_sets_are_those_that_are_safe() {
 
 #[test]
 fn tasks_shards_and_replicas_fit_together() {
-    let broken: [fn(&mut JobSpec); 10] = [
+    let broken: [Change; 10] = [
         |s| s.shape.tasks = 0,
         |s| s.shape.tasks_per_shard = 0,
         |s| s.shape.shards = 3,
@@ -103,7 +105,7 @@ fn tasks_shards_and_replicas_fit_together() {
 
 #[test]
 fn numbers_lie_within_their_limits() {
-    let broken: [(&str, fn(&mut JobSpec)); 14] = [
+    let broken: [(&str, Change); 14] = [
         ("lease_ttl_ms", |s| {
             s.lease_ttl_ms = limits::LEASE_TTL_MS_MIN - 1
         }),
@@ -139,7 +141,7 @@ fn numbers_lie_within_their_limits() {
 
 #[test]
 fn lists_are_sorted_and_bounded() {
-    let broken: [(&str, fn(&mut JobSpec)); 21] = [
+    let broken: [(&str, Change); 21] = [
         ("arguments", |s| {
             s.arguments = vec![String::new(); limits::ARGUMENTS_MAX + 1]
         }),
@@ -169,11 +171,11 @@ fn lists_are_sorted_and_bounded() {
         ("audience", |s| s.audience = hosts(&[2, 1])),
         ("audience", |s| s.audience = hosts(&[1, 1])),
         ("audience", |s| {
-            s.audience = hosts(&[0; limits::ALLOWED_HOSTS_MAX + 1])
+            s.audience = hosts(&first(limits::ALLOWED_HOSTS_MAX + 1))
         }),
         ("regen", |s| s.regen.keys = keys(&[2, 1])),
         ("regen", |s| {
-            s.regen.keys = keys(&[1; limits::REGEN_KEYS_MAX + 1])
+            s.regen.keys = keys(&first(limits::REGEN_KEYS_MAX + 1))
         }),
         ("result paths", |s| s.result.paths.reverse()),
         ("result paths", |s| {
@@ -198,9 +200,8 @@ fn full_lists_pass() {
         s.environment = numbered(limits::ARGUMENTS_MAX);
         s.result.paths = paths(limits::PREOPENS_MAX);
         s.arguments = vec![String::new(); limits::ARGUMENTS_MAX];
-        let all: Vec<u8> = (0..=255).collect();
-        s.audience = hosts(&all);
-        s.regen.keys = keys(&all[..limits::REGEN_KEYS_MAX]);
+        s.audience = hosts(&first(limits::ALLOWED_HOSTS_MAX));
+        s.regen.keys = keys(&first(limits::REGEN_KEYS_MAX));
         s.regen.threshold = 9;
     });
     assert_eq!(verdict, Ok(()));
@@ -247,13 +248,20 @@ fn paths(count: usize) -> Vec<GuestPath> {
         .collect()
 }
 
-fn hosts(bytes: &[u8]) -> Audience {
-    Audience::Hosts(bytes.iter().map(|b| NodeId::from_bytes([*b; 32])).collect())
+/// Names of that many keys, in order.
+fn first(count: usize) -> Vec<u16> {
+    (0..u16::try_from(count).unwrap()).collect()
 }
 
-fn keys(bytes: &[u8]) -> Vec<PublicKey> {
-    bytes
-        .iter()
-        .map(|b| PublicKey::from_bytes([*b; 32]))
-        .collect()
+fn keys(names: &[u16]) -> Vec<PublicKey> {
+    let key = |name: &u16| {
+        let mut bytes = [0; 32];
+        bytes[..2].copy_from_slice(&name.to_be_bytes());
+        PublicKey::from_bytes(bytes)
+    };
+    names.iter().map(key).collect()
+}
+
+fn hosts(names: &[u16]) -> Audience {
+    Audience::Hosts(keys(names).into_iter().map(NodeId::from).collect())
 }
