@@ -48,7 +48,7 @@ pub(crate) fn json(document: &Value) -> Result<Written, Failure> {
 /// Prints each item, until the reader has enough.
 pub(crate) fn each<T>(
     items: impl IntoIterator<Item = T>,
-    print: impl Fn(T) -> Result<Written, Failure>,
+    mut print: impl FnMut(T) -> Result<Written, Failure>,
 ) -> Result<(), Failure> {
     for item in items {
         if print(item)? == Written::ReaderGone {
@@ -60,10 +60,13 @@ pub(crate) fn each<T>(
 
 /// Talks to the person on stderr. A closed stderr is nobody's problem.
 pub(crate) fn say(text: &str) {
+    say_bytes(text.as_bytes());
+}
+
+/// As [`say`], byte for byte.
+pub(crate) fn say_bytes(bytes: &[u8]) {
     let mut stderr = io::stderr().lock();
-    let _refused = stderr
-        .write_all(text.as_bytes())
-        .and_then(|()| stderr.flush());
+    let _refused = stderr.write_all(bytes).and_then(|()| stderr.flush());
 }
 
 /// Prints a failure in the wanted form.

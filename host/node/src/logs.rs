@@ -115,33 +115,28 @@ impl Log {
 
     /// Adds output.
     pub fn push(&mut self, stream: Stream, bytes: &[u8]) {
-        if self.tail.is_empty() && self.head_bytes + bytes.len() <= self.half_bytes_max {
-            self.head_bytes += bytes.len();
-            match self.head.last_mut() {
-                // Small writes join, so that a byte-wise writer does not cost a frame a byte.
-                Some(Frame::Output {
-                    stream: last,
-                    bytes: kept,
-                }) if *last == stream && kept.len() < 4096 => {
-                    kept.extend_from_slice(bytes);
-                }
-                _ => self.head.push(Frame::Output {
+        if self.tail.is_empty() && self.head_bytes + cost(bytes) <= self.half_bytes_max {
+            self.head_bytes += join(self.head.last_mut(), stream, bytes).unwrap_or_else(|| {
+                self.head.push(Frame::Output {
                     stream,
                     bytes: bytes.to_vec(),
-                }),
-            }
+                });
+                cost(bytes)
+            });
             return;
         }
-        self.tail_bytes += bytes.len();
-        self.tail.push_back(Frame::Output {
-            stream,
-            bytes: bytes.to_vec(),
+        self.tail_bytes += join(self.tail.back_mut(), stream, bytes).unwrap_or_else(|| {
+            self.tail.push_back(Frame::Output {
+                stream,
+                bytes: bytes.to_vec(),
+            });
+            cost(bytes)
         });
         while self.tail_bytes > self.half_bytes_max {
             let Some(Frame::Output { bytes, .. }) = self.tail.pop_front() else {
                 break;
             };
-            self.tail_bytes -= bytes.len();
+            self.tail_bytes -= cost(&bytes);
             self.dropped += u64::try_from(bytes.len()).unwrap_or(0);
         }
     }
@@ -168,6 +163,30 @@ impl Log {
     /// Whether nothing was written.
     pub fn is_empty(&self) -> bool {
         self.head.is_empty() && self.tail.is_empty()
+    }
+}
+
+/// What a frame takes in memory beside its bytes: a program that writes single bytes to both streams in turn must not
+/// cost more than the log may.
+const FRAME_COST: usize = 64;
+/// A frame grows by further writes to the same stream up to this length.
+const JOINED_BYTES_MAX: usize = 4096;
+
+fn cost(bytes: &[u8]) -> usize {
+    bytes.len() + FRAME_COST
+}
+
+/// Appends to the last frame when it is of the same stream and small; gives the bytes that this took.
+fn join(last: Option<&mut Frame>, wanted: Stream, bytes: &[u8]) -> Option<usize> {
+    match last {
+        Some(Frame::Output {
+            stream,
+            bytes: kept,
+        }) if *stream == wanted && kept.len() + bytes.len() <= JOINED_BYTES_MAX => {
+            kept.extend_from_slice(bytes);
+            Some(bytes.len())
+        }
+        _ => None,
     }
 }
 
@@ -212,13 +231,39 @@ mod tests {
 
     #[test]
     fn the_middle_of_a_long_log_is_dropped_and_counted() {
-        let mut log = Log::new(20);
+        let mut log = Log::new(20_000);
         for byte in b'a'..=b'z' {
-            log.push(Stream::Stdout, &[byte; 2]);
+            log.push(Stream::Stdout, &[byte; 3000]);
         }
         let frames: Vec<_> = log.frames().collect();
-        assert_eq!(text(&frames, Stream::Stdout), "aabbccddeevvwwxxyyzz");
-        assert!(frames.contains(&Frame::Dropped { bytes: 32 }));
+        let kept: String = text(&frames, Stream::Stdout)
+            .chars()
+            .step_by(3000)
+            .collect();
+        assert_eq!(kept, "abcxyz");
+        assert!(frames.contains(&Frame::Dropped { bytes: 20 * 3000 }));
+    }
+
+    /// The smallest writes, to both streams in turn: no two of them join.
+    #[test]
+    fn single_bytes_cost_no_more_than_the_log_may() {
+        let mut log = Log::new(64_000);
+        for _ in 0..50_000 {
+            log.push(Stream::Stdout, b"x");
+            log.push(Stream::Stderr, b"y");
+        }
+        let frames = log.frames().count();
+        assert!(
+            frames * FRAME_COST <= 64_000 + FRAME_COST,
+            "{frames} frames"
+        );
+        assert!(log.encode().len() <= 64_000);
+        let mut log = Log::new(64_000);
+        (0..50_000).for_each(|_| log.push(Stream::Stdout, b"x"));
+        assert!(
+            text(&log.frames().collect::<Vec<_>>(), Stream::Stdout).len() > 30_000,
+            "one stream joins"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use mutual_protocol::manifest::GuestPath;
 use mutual_protocol::receipt::Receipt;
 use mutual_protocol::sign::{Ed25519, VerifyError};
 use mutual_protocol::spec::{JobSpec, SpecError};
-use mutual_protocol::{Cid, Signed, codec, ids::Codec, limits};
+use mutual_protocol::{Cid, JobId, NodeId, Signed, Verified, codec, ids::Codec, limits};
 use mutual_store::{BlockStore, FileError, GetError};
 use serde::{Deserialize, Serialize};
 
@@ -99,11 +99,24 @@ fn read_bundle(store: &BlockStore, cid: Cid) -> Result<Bundle, ProofError> {
         .map_err(|source| ProofError::Form { cid, source })
 }
 
-/// Reads the certificates back and verifies each of them against the spec.
+/// Whether the decided value speaks of this receipt. A cancelled job decides no result, and so names none.
+fn names(value: &Value, receipt: &Verified<Receipt>) -> Result<bool, VerifyError> {
+    let attempt = match value {
+        Value::Ok { attempt, .. } => Some(attempt),
+        Value::Failed { attempts } => attempts.last(),
+        Value::Cancelled { .. } => return Ok(true),
+    };
+    let record = attempt
+        .map(|attempt| attempt.verify(&Ed25519))
+        .transpose()?;
+    Ok(record.is_some_and(|record| record.value().receipt == receipt.digest()))
+}
+
+/// Reads the certificates of `job` back, verifies each of them against the spec, and that they belong together.
 ///
 /// # Errors
 /// When the block is missing or damaged, or a certificate is not valid.
-pub fn read(store: &BlockStore, cid: Cid) -> Result<Shown, ProofError> {
+pub fn read(store: &BlockStore, cid: Cid, job: &JobId) -> Result<Shown, ProofError> {
     let bundle = read_bundle(store, cid)?;
     let spec = bundle.spec.verify(&Ed25519)?;
     spec.check()?;
@@ -111,9 +124,11 @@ pub fn read(store: &BlockStore, cid: Cid) -> Result<Shown, ProofError> {
     let lease = rules.lease(&bundle.lease)?;
     let result = rules.decided(&bundle.result)?;
     let receipt = bundle.receipt.verify(&Ed25519)?;
-    if receipt.value().token.register != result.token.register
-        || lease.token.register != result.token.register
-    {
+    let register = result.token.register;
+    let computed_by_holder =
+        receipt.value().host == lease.host && NodeId::from(receipt.signer()) == lease.host;
+    let same_work = receipt.value().token == lease.token && lease.token.register == register;
+    if spec.job() != *job || !computed_by_holder || !same_work || !names(&result.value, &receipt)? {
         return Err(ProofError::Mixed);
     }
     let build = receipt.value().build.as_ref().map_or_else(

@@ -21,7 +21,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<u8, Failure> {
         .flatten();
     let kept = record.ending.as_ref().and_then(|ending| ending.proofs);
     let proofs = kept
-        .map(|cid| proofs::read(&account.blocks, cid))
+        .map(|cid| proofs::read(&account.blocks, cid, &run.job))
         .transpose();
     let proofs = proofs.map_err(|e| explain::store(&e))?;
     if args.format.is_json() {

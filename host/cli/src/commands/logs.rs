@@ -10,7 +10,7 @@ use mutual_node::control::{self, Request};
 use mutual_node::logs::{self, Frame, Stream};
 use mutual_node::record::{RunRecord, RunState};
 use mutual_protocol::{codes, limits};
-use std::io;
+use std::io::{self, IsTerminal};
 use tokio::io::AsyncReadExt as _;
 
 pub(crate) fn logs(args: &LogsArgs) -> Result<u8, Failure> {
@@ -65,7 +65,8 @@ fn stored(account: &Account, record: &RunRecord) -> Result<u8, Failure> {
         .map_err(|e| explain::export(&e))?;
     let frames = logs::decode(&bytes)
         .ok_or_else(|| Failure::new(codes::STORE_DAMAGED).because(cid.to_string()))?;
-    output::each(&frames, print)?;
+    let mut printer = Printer::new();
+    output::each(&frames, |frame| printer.print(frame))?;
     Ok(0)
 }
 
@@ -76,11 +77,11 @@ async fn stream(socket: &std::path::Path, request: Request) -> Result<Shown, Fai
     };
     let broken =
         |e: &str| Failure::new(codes::RUN_UNREACHABLE).because(format!("its log broke off: {e}"));
-    let mut buffer = Vec::new();
+    let (mut buffer, mut printer) = (Vec::new(), Printer::new());
     loop {
         let mut rest = buffer.as_slice();
         while let Some((frame, tail)) = Frame::decode(rest) {
-            if print(&frame)? == Written::ReaderGone {
+            if printer.print(&frame)? == Written::ReaderGone {
                 return Ok(Shown::Enough);
             }
             rest = tail;
@@ -96,34 +97,84 @@ async fn stream(socket: &std::path::Path, request: Request) -> Result<Shown, Fai
     }
 }
 
-fn print(frame: &Frame) -> Result<Written, Failure> {
-    match frame {
-        Frame::Output {
-            stream: Stream::Stdout,
-            bytes,
-        } => output::data(&clean(bytes)),
-        Frame::Output {
-            stream: Stream::Stderr,
-            bytes,
-        } => {
-            output::say(&String::from_utf8_lossy(&clean(bytes)));
-            Ok(Written::Whole)
+/// Both streams of a log, each to its own place here.
+#[derive(Debug)]
+struct Printer {
+    stdout: Cleaner,
+    stderr: Cleaner,
+}
+
+impl Printer {
+    fn new() -> Self {
+        Self {
+            stdout: Cleaner::new(&io::stdout()),
+            stderr: Cleaner::new(&io::stderr()),
         }
-        Frame::Dropped { bytes } => {
-            output::say(&format!("\n[{bytes} bytes in the middle were not kept]\n"));
-            Ok(Written::Whole)
+    }
+
+    fn print(&mut self, frame: &Frame) -> Result<Written, Failure> {
+        match frame {
+            Frame::Output {
+                stream: Stream::Stdout,
+                bytes,
+            } => return output::data(&self.stdout.clean(bytes)),
+            Frame::Output {
+                stream: Stream::Stderr,
+                bytes,
+            } => output::say_bytes(&self.stderr.clean(bytes)),
+            Frame::Dropped { bytes } => {
+                output::say(&format!("\n[{bytes} bytes in the middle were not kept]\n"))
+            }
         }
+        Ok(Written::Whole)
     }
 }
 
 /// Log text is untrusted: a terminal gets no control characters but line ends and tabs; a file gets every byte.
-fn clean(bytes: &[u8]) -> Vec<u8> {
-    if !io::IsTerminal::is_terminal(&io::stdout()) {
-        return bytes.to_vec();
+#[derive(Debug, Default)]
+struct Cleaner {
+    is_terminal: bool,
+    /// The byte before, also across frames: C1 controls are two bytes in UTF-8, the first of them 0xC2.
+    before: u8,
+}
+
+impl Cleaner {
+    fn new(stream: &impl IsTerminal) -> Self {
+        Self {
+            is_terminal: stream.is_terminal(),
+            before: 0,
+        }
     }
-    let keep = |byte: u8| byte >= 0x20 && byte != 0x7f || b"\n\t".contains(&byte);
-    bytes
-        .iter()
-        .map(|byte| if keep(*byte) { *byte } else { b'?' })
-        .collect()
+
+    fn clean(&mut self, bytes: &[u8]) -> Vec<u8> {
+        if !self.is_terminal {
+            return bytes.to_vec();
+        }
+        let mut replace = |byte: u8| {
+            let is_c0 = (byte < 0x20 && !b"\n\t".contains(&byte)) || byte == 0x7f;
+            let is_c1 = self.before == 0xc2 && (0x80..0xa0).contains(&byte);
+            self.before = byte;
+            if is_c0 || is_c1 { b'?' } else { byte }
+        };
+        bytes.iter().map(|byte| replace(*byte)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_no_control_characters_and_a_file_gets_all() {
+        let mut terminal = Cleaner {
+            is_terminal: true,
+            before: 0,
+        };
+        assert_eq!(terminal.clean(b"a\x1b[2J\tb\n"), b"a?[2J\tb\n");
+        assert_eq!(terminal.clean("ü".as_bytes()), "ü".as_bytes());
+        assert_eq!(terminal.clean(b"x\xc2"), b"x\xc2");
+        assert_eq!(terminal.clean(b"\x9b2J"), b"?2J", "split over two frames");
+        let mut file = Cleaner::default();
+        assert_eq!(file.clean(b"\x1b\xc2\x9b"), b"\x1b\xc2\x9b");
+    }
 }
