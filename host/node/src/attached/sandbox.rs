@@ -20,6 +20,9 @@ use std::path::{Path, PathBuf};
 /// A disk with less space left has refused what a guest wrote: guests write up to this much at once.
 const DISK_BYTES_LEFT: u64 = 64 << 10;
 
+/// Compiled programs on this machine's disk, in bytes; those used longest ago go first. CPython takes 80 MiB.
+const CACHE_BYTES_MAX: u64 = 4 << 30;
+
 /// The guest's root and what belongs to it.
 #[derive(Debug)]
 pub(super) struct Root {
@@ -124,9 +127,14 @@ pub(super) async fn code(
         limits: CompileLimits::default(),
     };
     let code = compile(&shared.spawner, request).await?;
-    // Without a cache the next run compiles again, which is no reason to fail this one.
-    if let Some(Err(e)) = shared.cache.as_ref().map(|cache| cache.keep(&key, &code)) {
-        tracing::warn!("compiled code was not kept: {e}");
+    if let Some(cache) = &shared.cache {
+        // Without it the next run compiles again, which is no reason to fail this one.
+        let kept = cache
+            .keep(&key, &code)
+            .and_then(|()| cache.collect(CACHE_BYTES_MAX));
+        if let Err(e) = kept {
+            tracing::warn!("compiled code was not kept: {e}");
+        }
     }
     Ok(code)
 }
