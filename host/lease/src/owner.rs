@@ -206,9 +206,11 @@ impl Owner {
         let longest_ms = spec
             .attempt_ms_max
             .saturating_add(u64::from(spec.lease_ttl_ms) * 2);
-        let Some(work) = self.open.get_mut(&token.register) else {
+        let id = &token.register;
+        if self.decided.contains_key(id) || !self.plan.contains(id) {
             return;
-        };
+        }
+        let work = self.open.entry(*id).or_default();
         if token.epoch <= work.epoch {
             return;
         }

@@ -4,6 +4,8 @@
 
 mod attached;
 mod fixture;
+mod holder;
+mod owner;
 mod simulation;
 mod witness;
 mod witness_limits;

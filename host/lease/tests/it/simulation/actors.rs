@@ -89,7 +89,7 @@ impl World {
             WitnessFact::Decided { register, cert } => self.oracle.believed(*register, cert),
             _ => {}
         }
-        if i == 0 && self.plan.owner_sees {
+        if i == 0 && self.plan.scenes.owner_sees {
             self.owner(OwnerInput::Fact(fact));
         }
     }
@@ -135,7 +135,7 @@ impl World {
 
     pub(super) fn restart(&mut self, i: usize) {
         self.note(Node::Witness(i), "restart");
-        let is_old = self.plan.mutant == Mutant::OldBackup || self.plan.lies && i == 0;
+        let is_old = self.plan.mutant == Mutant::OldBackup || self.plan.scenes.lies && i == 0;
         let forgotten = if is_old { self.random.below(6) } else { 0 };
         let forgotten = usize::try_from(forgotten).unwrap();
         let clock = Clock::new(&mut self.random);
@@ -229,7 +229,7 @@ impl World {
         };
         let first = report(outcome.clone(), format!("{i} at {}", token.epoch));
         let second = report(outcome, format!("{i} at {}, otherwise", token.epoch));
-        if self.plan.equivocates && i == 0 {
+        if self.plan.scenes.equivocates && i == 0 {
             let twin = self.hosts[i].machines[0].clone();
             self.hosts[i].machines.push(twin);
             self.holder(i, 1, second);
@@ -245,7 +245,7 @@ impl World {
         };
         let life = node.life;
         let may = machine.may_emit(node.clock.now(self.time));
-        let is_timed = !self.plan.cancels && !self.plan.preempts;
+        let is_timed = !self.plan.scenes.cancels && !self.plan.scenes.preempts;
         if is_timed && (may || self.plan.mutant == Mutant::DeafHolder) {
             self.oracle.emitted((token.register, token.epoch));
         }
@@ -313,8 +313,10 @@ impl World {
     fn accused(&mut self, by: Node, what: &Violation) {
         self.note(by, &format!("{what:?}"));
         let excused = match what {
-            Violation::Equivocation => self.plan.equivocates || self.plan.host_death_one_in > 0,
-            _ => self.plan.equivocates || self.plan.lies,
+            Violation::Equivocation => {
+                self.plan.scenes.equivocates || self.plan.host_death_one_in > 0
+            }
+            _ => self.plan.scenes.equivocates || self.plan.scenes.lies,
         };
         if !excused && self.plan.mutant == Mutant::None {
             self.oracle

@@ -7,13 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 type Ballot = (RegisterId, Epoch);
 type Choice = (NodeId, Digest);
+/// Who promised, and which lock it told.
+type Promisers = BTreeMap<usize, Option<(Epoch, Digest)>>;
 
 /// Everything signed so far, by register and epoch.
 #[derive(Default)]
 pub(crate) struct Oracle {
     quorum: usize,
     lies: bool,
-    promises: BTreeMap<Ballot, BTreeMap<NodeId, BTreeMap<usize, Option<(Epoch, Digest)>>>>,
+    promises: BTreeMap<Ballot, BTreeMap<NodeId, Promisers>>,
     votes: BTreeMap<Ballot, BTreeMap<Choice, BTreeSet<usize>>>,
     commits: BTreeMap<Ballot, BTreeMap<Choice, BTreeSet<usize>>>,
     promised_by: BTreeMap<(usize, RegisterId), Epoch>,
@@ -182,20 +184,20 @@ impl Oracle {
     pub(crate) fn finish(&mut self) {
         let mut broken = vec![];
         for (register, (epoch, value)) in &self.decided {
-            for ((other, later), hosts) in &self.promises {
-                if other != register || later <= epoch {
-                    continue;
-                }
-                for who in hosts.values() {
-                    let fits = |lock: &&Option<(Epoch, Digest)>| {
-                        lock.is_some_and(|(at, locked)| at >= *epoch && locked == *value)
-                    };
-                    let without = who.values().filter(|lock| !fits(lock)).count();
-                    if without >= self.quorum {
-                        broken.push(format!(
-                            "I4: {register:?} at {later} hides what {epoch} decided"
-                        ));
-                    }
+            let later = (*register, Epoch(epoch.0 + 1))..=(*register, Epoch(u32::MAX));
+            let certs = self.promises.range(later);
+            for ((_, later), who) in
+                certs.flat_map(|(ballot, hosts)| hosts.values().map(move |who| (ballot, who)))
+            {
+                let shows = |(at, locked): &(Epoch, Digest)| at >= epoch && locked == value;
+                let hides = who
+                    .values()
+                    .filter(|lock| !lock.as_ref().is_some_and(shows))
+                    .count();
+                if hides >= self.quorum {
+                    broken.push(format!(
+                        "I4: {register:?} at {later} hides what {epoch} decided"
+                    ));
                 }
             }
         }

@@ -49,6 +49,23 @@ impl Random {
     }
 }
 
+/// What may happen beside faults.
+#[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of a test world"
+)]
+pub(crate) struct Scenes {
+    /// Host 0 shows two results.
+    pub(crate) equivocates: bool,
+    /// The owner sees what a witness saw.
+    pub(crate) owner_sees: bool,
+    pub(crate) cancels: bool,
+    pub(crate) preempts: bool,
+    /// The first witness comes back from old copies of its disk, and so breaks its word. (4,3) survives one of these.
+    pub(crate) lies: bool,
+}
+
 /// The world of one seed. `one_in` figures of 0 mean never.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -66,13 +83,7 @@ pub(crate) struct Plan {
     pub(crate) host_death_one_in: u64,
     /// Guests that trap, and runners that fail.
     pub(crate) failure_one_in: u64,
-    pub(crate) equivocates: bool,
-    /// Whether the owner sees what a witness saw.
-    pub(crate) owner_sees: bool,
-    pub(crate) cancels: bool,
-    pub(crate) preempts: bool,
-    /// The first witness comes back from old copies of its disk, and so breaks its word. (4,3) survives one of these.
-    pub(crate) lies: bool,
+    pub(crate) scenes: Scenes,
     pub(crate) mutant: Mutant,
 }
 
@@ -93,11 +104,13 @@ impl Plan {
             power_cut_one_in: pick(&mut random, &[0, 20, 5]),
             host_death_one_in: pick(&mut random, &[0, 60, 15]),
             failure_one_in: pick(&mut random, &[0, 4]),
-            equivocates: random.one_in(3),
-            owner_sees: random.one_in(2),
-            cancels: random.one_in(4),
-            preempts: random.one_in(4),
-            lies: random.one_in(2),
+            scenes: Scenes {
+                equivocates: random.one_in(3),
+                owner_sees: random.one_in(2),
+                cancels: random.one_in(4),
+                preempts: random.one_in(4),
+                lies: random.one_in(2),
+            },
             mutant,
         };
         plan.adapted()
@@ -105,12 +118,12 @@ impl Plan {
 
     /// What does not go together is left out, and a mutant gets the faults that it needs.
     fn adapted(mut self) -> Self {
-        self.lies &= self.witnesses == 4 && self.mutant == Mutant::None;
-        self.owner_sees &= !self.lies;
+        self.scenes.lies &= self.witnesses == 4 && self.mutant == Mutant::None;
+        self.scenes.owner_sees &= !self.scenes.lies;
         match self.mutant {
             Mutant::None => {}
             Mutant::DeafHolder => {
-                (self.cancels, self.preempts) = (false, false);
+                (self.scenes.cancels, self.scenes.preempts) = (false, false);
                 (self.lost_one_in, self.host_death_one_in) = (3, 0);
             }
             Mutant::PromiseEarly | Mutant::CommitEarly | Mutant::OldBackup => {
@@ -118,7 +131,7 @@ impl Plan {
             }
             Mutant::VoteEarly => {
                 self.power_cut_one_in = 5;
-                self.equivocates = true;
+                self.scenes.equivocates = true;
             }
             Mutant::SmallQuorum | Mutant::LockHidden => self.host_death_one_in = 15,
         }

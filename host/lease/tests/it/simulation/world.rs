@@ -73,7 +73,7 @@ impl World {
         let hosts = hosts.collect();
         Self {
             registers: owner.registers().collect(),
-            oracle: Oracle::new(usize::from(spec.value().witnesses.quorum), plan.lies),
+            oracle: Oracle::new(usize::from(spec.value().witnesses.quorum), plan.scenes.lies),
             owner_clock: Clock::new(&mut random),
             trace: String::new(),
             steps: 0,
@@ -100,17 +100,20 @@ impl World {
         for i in 0..self.witnesses.len() {
             let spec = self.spec.clone();
             self.witness(i, WitnessInput::Accept(spec));
-            assert!(self.witnesses[i].disk.sync().len() == 1, "the job is accepted for good");
+            assert!(
+                self.witnesses[i].disk.sync().len() == 1,
+                "the job is accepted for good"
+            );
         }
         for i in 0..self.hosts.len() {
             let delay = self.random.below(SECOND);
             self.after(delay, Event::Ready(i));
         }
-        if self.plan.cancels {
+        if self.plan.scenes.cancels {
             let delay = self.random.below(HEAL);
             self.after(delay, Event::Cancel);
         }
-        if self.plan.preempts {
+        if self.plan.scenes.preempts {
             let delay = self.random.below(HEAL / 2);
             self.after(delay, Event::Preempt);
         }
