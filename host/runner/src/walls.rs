@@ -49,11 +49,6 @@ pub fn enter(start: RoleStart) -> Result<(), WallError> {
         return Err(WallError::Orphan);
     }
     close_all_but_stdio().map_err(refused("close_range"))?;
-    set_name(match start.role {
-        Role::Runner => c"mc-runner",
-        Role::Compiler => c"mc-compiler",
-    })
-    .map_err(refused("process name"))?;
     set_no_new_privs(true).map_err(refused("no_new_privs"))?;
     let none = CapabilitySet::empty();
     let sets = CapabilitySets {
@@ -64,6 +59,12 @@ pub fn enter(start: RoleStart) -> Result<(), WallError> {
     set_capabilities(None, sets).map_err(refused("capabilities"))?;
     limit(Resource::Core, 0)?;
     limit(Resource::Nofile, OPEN_FILES_MAX)?;
+    // Last: who sees the name sees a child that is shut in.
+    set_name(match start.role {
+        Role::Runner => c"mc-runner",
+        Role::Compiler => c"mc-compiler",
+    })
+    .map_err(refused("process name"))?;
     Ok(())
 }
 
@@ -90,7 +91,12 @@ pub fn limit_compiler(
     output_bytes_max: u64,
 ) -> Result<(), WallError> {
     ignore_file_size_signal();
-    limit(Resource::Cpu, cpu_s_max)?;
+    // SIGXCPU at the soft limit tells the cause; at the hard one comes SIGKILL, as for any other reason.
+    let cpu = Rlimit {
+        current: Some(cpu_s_max),
+        maximum: Some(cpu_s_max.saturating_add(1)),
+    };
+    setrlimit(Resource::Cpu, cpu).map_err(refused("a resource limit"))?;
     limit(Resource::Data, memory_bytes_max)?;
     limit(Resource::Fsize, output_bytes_max)
 }

@@ -9,10 +9,12 @@
 )]
 
 mod ends;
+mod guests;
 mod harness;
 mod lab;
 mod limits;
 mod network;
+mod processes;
 mod rejects;
 mod streams;
 
@@ -22,10 +24,16 @@ fn main() -> ExitCode {
     if let Some(start) = mutual_runner::Role::of_process(std::env::args_os()) {
         return mutual_engine::run_role(start);
     }
+    if std::env::args().any(|argument| argument == processes::LONE_PARENT) {
+        processes::lone_parent();
+        return ExitCode::SUCCESS;
+    }
     let all = [
         ends::TESTS,
+        &guests::tests(),
         limits::TESTS,
         network::TESTS,
+        processes::TESTS,
         rejects::TESTS,
         streams::TESTS,
     ];

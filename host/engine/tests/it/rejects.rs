@@ -14,6 +14,8 @@ tests! {
     each_kind_of_bad_program_has_its_code,
     a_function_of_the_wrong_type_is_refused,
     a_compile_over_its_time_is_the_programs_fault,
+    a_compile_over_its_cpu_time_is_the_programs_fault,
+    a_compile_over_its_memory_is_the_programs_fault,
     compiled_code_survives_the_cache,
     code_of_another_build_is_not_run,
 }
@@ -82,22 +84,66 @@ fn a_function_of_the_wrong_type_is_refused() {
     });
 }
 
+/// One function that keeps the compiler busy for seconds.
+fn bomb() -> SealedFile {
+    let body = "(local.set 0 (i32.add (local.get 0) (i32.load (local.get 0))))".repeat(300_000);
+    let text = format!(r#"(module (memory 1) (func (export "_start") (local i32) {body}))"#);
+    SealedFile::from_bytes(&wat::parse_str(text).unwrap()).unwrap()
+}
+
 fn a_compile_over_its_time_is_the_programs_fault() {
     block_on(async {
-        let program = SealedFile::from_bytes(&wat::parse_str("(module)").unwrap()).unwrap();
         let limits = CompileLimits {
             wall: Duration::ZERO,
             ..CompileLimits::default()
         };
         let request = CompileRequest {
-            program,
+            program: bomb(),
             metering: Metering::None,
             limits,
         };
         check(
             compile(spawner(), request).await,
             codes::PROGRAM_COMPILE,
-            "",
+            "more than 0 s",
+        );
+    });
+}
+
+fn a_compile_over_its_cpu_time_is_the_programs_fault() {
+    block_on(async {
+        let limits = CompileLimits {
+            cpu: Duration::from_secs(1),
+            ..CompileLimits::default()
+        };
+        let request = CompileRequest {
+            program: bomb(),
+            metering: Metering::None,
+            limits,
+        };
+        check(
+            compile(spawner(), request).await,
+            codes::PROGRAM_COMPILE,
+            "signal",
+        );
+    });
+}
+
+fn a_compile_over_its_memory_is_the_programs_fault() {
+    block_on(async {
+        let limits = CompileLimits {
+            memory_bytes_max: 40 << 20,
+            ..CompileLimits::default()
+        };
+        let request = CompileRequest {
+            program: bomb(),
+            metering: Metering::None,
+            limits,
+        };
+        check(
+            compile(spawner(), request).await,
+            codes::PROGRAM_COMPILE,
+            "signal",
         );
     });
 }
