@@ -1,3 +1,5 @@
+//! What a job is before it is signed: inputs, paths, limits, the clock.
+
 use super::*;
 use mutual_lease::BootNanos;
 

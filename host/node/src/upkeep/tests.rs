@@ -1,3 +1,5 @@
+//! What killed processes leave, and what is past its time.
+
 use super::*;
 use crate::record::SCHEMA;
 use mutual_protocol::ids::Codec;
