@@ -78,6 +78,14 @@ pub(crate) fn pairs(map: &[u8]) -> Vec<Vec<u8>> {
     (0..head.argument).map(|_| next()).collect()
 }
 
+/// The key of a pair, which is text.
+pub(crate) fn key(pair: &[u8]) -> &str {
+    let head = Head::at(pair, 0);
+    assert_eq!(head.major, 3, "text");
+    let end = head.end + usize::try_from(head.argument).unwrap();
+    std::str::from_utf8(&pair[head.end..end]).unwrap()
+}
+
 /// A map of these pairs, in this order.
 pub(crate) fn map(pairs: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = head(5, pairs.len());

@@ -1,7 +1,9 @@
 //! Pages that are printed from the tables of error codes and limits.
 
-use crate::golden;
-use mutual_protocol::{codes, limits};
+use crate::sample::{self, Visitor};
+use crate::{cbor, golden};
+use mutual_protocol::sign::Message;
+use mutual_protocol::{Verified, codes, limits};
 use std::fmt::Write as _;
 
 const NOTE: &str = "This page is printed from a table in the code: `cargo xtask golden -p mutual-protocol` writes it anew.\n\n";
@@ -61,6 +63,36 @@ fn every_limit_is_in_the_table() {
         .filter(|name| limits::TABLE.iter().all(|row| row.name != *name))
         .collect();
     assert_eq!(missing, [""; 0], "not in limits::TABLE");
+}
+
+/// The normative page has a row with tag, version, cap and vector of every message, and one with all its fields.
+#[test]
+fn page_of_the_protocol_knows_every_message() {
+    struct Rows(Vec<String>);
+    impl Rows {
+        fn has(&self, start: &str, parts: &[String]) -> bool {
+            let mut rows = self.0.iter().filter(|row| row.contains(start));
+            rows.any(|row| parts.iter().all(|part| row.contains(part)))
+        }
+    }
+    impl Visitor for Rows {
+        fn visit<T: Message + PartialEq>(&mut self, name: &str, sample: Verified<T>) {
+            let row = format!("| `{}` | {} | {} |", T::TAG, T::VERSION, T::SIZE_MAX);
+            assert!(self.has(&row, &[format!("`{name}`")]), "{row} `{name}`");
+            let pairs = cbor::pairs(sample.signed().body());
+            let fields: Vec<_> = pairs
+                .iter()
+                .map(|pair| format!("`{}`", cbor::key(pair)))
+                .collect();
+            assert!(
+                self.has(&format!("| `{}` |", T::TAG), &fields),
+                "{name}: {fields:?}"
+            );
+        }
+    }
+    let page = mutual_testkit::repository_root().join("docs/protocol.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    sample::visit_all(&mut Rows(page.lines().map(str::to_owned).collect()));
 }
 
 /// Sizes in MiB (or KiB, below one), times in seconds; nothing for counts.
