@@ -80,7 +80,7 @@ pub(crate) const ALL: &[Ring] = &[
     Ring {
         name: "programs",
         about: "programs others wrote, compared with their native builds",
-        needs: &[],
+        needs: &["guests"],
         run: programs::ring,
     },
     Ring {
