@@ -105,6 +105,10 @@ fn tests_do_not_sleep() {
         "host/a/tests/it/main.rs",
         &rust(concat!("poll_sleep", "(x)")),
     );
+    clean(
+        "host/a/tests/it/main.rs",
+        &rust(concat!("fn sleep", "() {}")),
+    );
 }
 
 #[test]
