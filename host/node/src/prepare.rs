@@ -123,7 +123,7 @@ pub enum PrepareError {
         cid: Cid,
         /// Why not.
         #[source]
-        source: ExportError,
+        source: Box<ExportError>,
     },
     /// A folder that an input names is not whole in the store.
     #[error("{cid} is not a folder that is whole in the store")]
@@ -132,7 +132,7 @@ pub enum PrepareError {
         cid: Cid,
         /// Why not.
         #[source]
-        source: DirectoryTreeError,
+        source: Box<DirectoryTreeError>,
     },
     /// A path gets too long below its guest path.
     #[error("a path of the inputs is not valid")]

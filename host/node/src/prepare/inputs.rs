@@ -163,10 +163,18 @@ fn content(
         Err(ExportError::Dag(ReadFileError::NotAFile { .. })) => {
             let tree = store
                 .list_tree(cid, limits::MANIFEST_ENTRIES_MAX)
-                .map_err(|source| PrepareError::Folder { cid, source })?;
+                .map_err(|error| PrepareError::Folder {
+                    cid,
+                    source: Box::new(error),
+                })?;
             entries.extend(tree.entries_below(guest)?);
         }
-        Err(source) => return Err(PrepareError::Content { cid, source }),
+        Err(error) => {
+            return Err(PrepareError::Content {
+                cid,
+                source: Box::new(error),
+            });
+        }
     }
     Ok(())
 }
