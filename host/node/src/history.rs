@@ -7,20 +7,21 @@ use std::time::Duration;
 /// Content that no run names is kept this long: somebody may be about to use it.
 pub const GRACE: Duration = Duration::from_secs(3600);
 
-/// Splits records into those past their time and those that stay. Running ones always stay.
+/// Those of `records` that are past their time. Running ones never are.
 ///
-/// `older_ms` replaces the time that the run asked for: ended runs that started longer ago go.
+/// `older_ms` replaces the time that the run asked for: ended runs that ended longer ago go.
 pub fn expired(
-    records: Vec<(Run, RunRecord)>,
+    mut records: Vec<(Run, RunRecord)>,
     now_ms: u64,
     older_ms: Option<u64>,
-) -> (Vec<(Run, RunRecord)>, Vec<(Run, RunRecord)>) {
-    records.into_iter().partition(|(_, record)| {
+) -> Vec<(Run, RunRecord)> {
+    records.retain(|(_, record)| {
         let end_ms = record
             .ending
             .as_ref()
             .map_or(record.started_at_ms, |ending| ending.at_ms);
         let due_ms = older_ms.map_or(record.keep_until_ms, |older| end_ms.saturating_add(older));
         record.state != RunState::Running && due_ms <= now_ms
-    })
+    });
+    records
 }

@@ -18,7 +18,7 @@ pub(crate) fn gc(args: &GcArgs) -> Result<u8, Failure> {
     let older_ms = args
         .older_than
         .map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
-    let (gone, _) = history::expired(records, now_ms, older_ms);
+    let gone = history::expired(records, now_ms, older_ms);
     for (run, _) in &gone {
         account.runs.remove(*run).map_err(|e| explain::file(&e))?;
     }
