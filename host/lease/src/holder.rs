@@ -293,7 +293,7 @@ impl Holder {
                 };
                 self.end(HolderEffect::Lost { reason }, out);
             }
-            Ok(Progress::Certified | Progress::Nothing) => self.acked(ctx, reply, out),
+            Ok(Progress::Certified | Progress::Nothing) => self.acked(ctx, rules, reply, out),
         }
     }
 
@@ -308,6 +308,7 @@ impl Holder {
             self.spec.value().lease_ttl_ms,
             usize::from(self.spec.value().witnesses.quorum),
         ));
+        self.proposer.mute();
         self.renew(ctx, out);
         match lock {
             Some(lock) => self.propose(ctx, rules, lock.value, Vec::new(), out),
@@ -323,7 +324,13 @@ impl Holder {
         }
     }
 
-    fn acked(&mut self, ctx: &Context<'_>, reply: &VerifiedReply, out: &mut Vec<HolderEffect>) {
+    fn acked(
+        &mut self,
+        ctx: &Context<'_>,
+        rules: &Rules<'_>,
+        reply: &VerifiedReply,
+        out: &mut Vec<HolderEffect>,
+    ) {
         let VerifiedReply::RenewAck(ack) = reply else {
             return;
         };
@@ -337,8 +344,8 @@ impl Holder {
             ack.value().number,
             ack.value().ttl_ms,
         ) {
-            self.proposer.muted = false;
             out.push(HolderEffect::Resume);
+            self.with_sends(out, |proposer, sends| proposer.unmute(ctx, rules, sends));
         }
     }
 
@@ -441,7 +448,7 @@ impl Holder {
         }
         if let Some(upkeep) = &mut self.upkeep {
             if upkeep.mute(ctx.now) {
-                self.proposer.muted = true;
+                self.proposer.mute();
                 out.push(HolderEffect::StopEverything);
             }
             if upkeep.next_at() <= ctx.now {

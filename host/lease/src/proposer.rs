@@ -76,7 +76,7 @@ pub(crate) struct Proposer {
     /// When to ask again, or to claim anew.
     next_at: Option<BootNanos>,
     /// Set while nothing may leave the host: votes are not asked for then.
-    pub(crate) muted: bool,
+    muted: bool,
 }
 
 impl Proposer {
@@ -205,6 +205,20 @@ impl Proposer {
             self.ask(ctx, rules, out);
         }
         Ok(progress)
+    }
+
+    /// Votes are not asked for until [`Proposer::unmute`].
+    pub(crate) const fn mute(&mut self) {
+        self.muted = true;
+    }
+
+    /// Votes may be asked for; those that wait for it are.
+    pub(crate) fn unmute(&mut self, ctx: &Context<'_>, rules: &Rules<'_>, out: &mut Vec<Outgoing>) {
+        self.muted = false;
+        let stage = self.ballot.as_ref().map(Ballot::stage);
+        if matches!(stage, Some(Stage::Voting { .. })) {
+            self.ask(ctx, rules, out);
+        }
     }
 
     /// Asks again, or claims anew, when it is time.

@@ -142,7 +142,7 @@ impl Rig {
 
     fn ack(&mut self, ms: u64, i: usize, number: u32) -> Did {
         let ack = RenewAck {
-            token: self.token(1),
+            token: self.holder.token().unwrap(),
             number,
             ttl_ms: 10_000,
         };
@@ -289,7 +289,12 @@ fn a_lock_is_brought_to_its_decision_and_nothing_runs() {
     let value = ok(&finished(rig.token(4), &host_key(1), "theirs"));
     let lock = quorum_cert(&rig.keys, rig.token(4), host(1), &value);
     let did = rig.promise(700, 0, 5, Some(lock));
-    assert_eq!((did.run, did.proposed()), (None, Some(&value)));
+    assert_eq!((did.run, did.proposed()), (None, None));
+    assert_eq!(
+        rig.ack(710, 0, 1).proposed(),
+        Some(&value),
+        "when the lease is activated"
+    );
 }
 
 #[test]
@@ -302,8 +307,8 @@ fn enough_failures_are_proposed_without_another_run() {
         .to_vec();
     let mut rig = Rig::new(draft, &failures);
     rig.step(0, HolderInput::Start);
-    let did = rig.promise(0, 0, 1, None);
-    assert!(did.run.is_none());
+    assert!(rig.promise(0, 0, 1, None).run.is_none());
+    let did = rig.ack(10, 0, 1);
     assert!(matches!(did.proposed(), Some(Value::Failed { attempts }) if attempts.len() == 2));
 }
 
@@ -315,6 +320,7 @@ fn the_last_allowed_failure_is_proposed_and_an_earlier_one_released() {
         let mut rig = Rig::new(draft, &[]);
         rig.step(0, HolderInput::Start);
         let token = rig.promise(0, 0, 1, None).run.unwrap();
+        rig.ack(5, 0, 1);
         let attempt = trapped(token, &host_key(0));
         let did = rig.report(10, attempt.clone());
         assert_eq!(did.proposed().is_some(), proposes);
@@ -524,9 +530,8 @@ fn at_its_deadline_the_holder_stops_and_after_an_answer_it_resumes() {
         panic!("{did:?}")
     };
     let number = renew.number;
-    assert!(rig.ack(10_010, 0, number).resumed);
-    let did = rig.step(10_600, HolderInput::Tick);
-    assert!(did.proposed().is_some());
+    let did = rig.ack(10_010, 0, number);
+    assert!(did.resumed && did.proposed().is_some());
 }
 
 #[test]
