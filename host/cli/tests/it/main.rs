@@ -1,5 +1,7 @@
 //! The command line as a person meets it: the real `mc`, real programs, whole output.
 
+#![cfg(test)]
+
 mod bad_input;
 mod console;
 mod examples;

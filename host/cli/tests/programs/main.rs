@@ -2,6 +2,8 @@
 //!
 //! `cargo xtask test --ring programs` builds the programs, names their folder in `MC_PROGRAMS`, and runs this.
 
+#![cfg(test)]
+
 mod examples;
 #[path = "../it/harness.rs"]
 #[expect(
