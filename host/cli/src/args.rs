@@ -333,8 +333,9 @@ pub(crate) struct CheckArgs {
 }
 
 fn parse_size(text: &str) -> Result<ByteSize, String> {
-    text.parse()
-        .map_err(|_: String| "give a number with a unit, for example 512MiB".to_owned())
+    text.parse().map_err(|_without_example: String| {
+        "give a number with a unit, for example 512MiB".to_owned()
+    })
 }
 
 fn parse_time(text: &str) -> Result<Duration, String> {

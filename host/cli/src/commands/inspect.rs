@@ -8,7 +8,7 @@ use crate::output;
 use crate::show;
 use mutual_node::control::{self, Request, Status};
 use mutual_node::proofs::{self, Shown};
-use mutual_node::record::{RunRecord, RunState};
+use mutual_node::record::{Ending, RunRecord, RunState};
 use mutual_protocol::JobId;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -50,91 +50,97 @@ fn document(record: &RunRecord, live: Option<&Status>, proofs: Option<&Shown>) -
     document
 }
 
+/// What is known, as lines of a name and a value.
+type Rows = Vec<(&'static str, String)>;
+
 fn page(record: &RunRecord, live: Option<&Status>, proofs: Option<&Shown>) -> String {
-    let mut rows: Vec<(&str, String)> = vec![
+    let program = format!("{} ({:?})", record.program, record.kind).to_lowercase();
+    let mut rows: Rows = vec![
         ("run", record.job.clone()),
         ("state", show::state(record).to_owned()),
         ("command", show::printable(&record.command.join(" "))),
-        (
-            "program",
-            format!("{} ({:?})", record.program, record.kind).to_lowercase(),
-        ),
+        ("program", program),
         ("inputs", record.inputs.to_string()),
         ("started", show::time(record.started_at_ms)),
     ];
-    if let Some(status) = live {
-        rows.push(("phase", status.phase.clone()));
-        rows.push((
-            "lease",
-            format!(
-                "epoch {}, {} renewals",
-                status.epoch.unwrap_or(0),
-                status.renewals
-            ),
-        ));
-        if let Some((done, total, text)) = &status.progress {
-            rows.push((
-                "progress",
-                format!("{done}/{total} {}", show::printable(text)),
-            ));
-        }
-    }
-    if let Some(ending) = &record.ending {
-        let detail = show::detail(&ending.outcome)
-            .map(|d| format!(": {}", show::printable(&d)))
-            .unwrap_or_default();
-        rows.push(("ended", show::time(ending.at_ms)));
-        rows.push((
-            "outcome",
-            format!(
-                "{}{detail}, exit code {}",
-                show::outcome(&ending.outcome),
-                ending.exit_code
-            ),
-        ));
-        let (wall, cpu) = (
-            show::seconds(ending.usage.wall_us),
-            show::seconds(ending.usage.cpu_us),
-        );
-        let peak = bytesize::ByteSize(ending.usage.memory_bytes_peak);
-        rows.push((
-            "used",
-            format!("{wall:.3} s, CPU {cpu:.3} s, {peak} of memory"),
-        ));
-        rows.extend(ending.outputs.map(|cid| {
-            (
-                "outputs",
-                format!("{cid}  (mc get {})", show::short(&record.job)),
-            )
-        }));
-        rows.extend(ending.log.map(|cid| {
-            (
-                "log",
-                format!("{cid}  (mc logs {})", show::short(&record.job)),
-            )
-        }));
-    }
-    if let Some(proofs) = proofs {
-        rows.push(("spec", format!("signed by {}", proofs.owner)));
-        rows.push((
-            "lease",
-            format!(
-                "epoch {}, held by {}, {} of {} witnesses",
-                proofs.epoch, proofs.holder, proofs.quorum, proofs.witnesses
-            ),
-        ));
-        rows.push((
-            "result",
-            format!("decided: {}, certificate valid", proofs.decided),
-        ));
-        rows.push((
-            "receipt",
-            format!("signed by {}, built by {}", proofs.holder, proofs.build),
-        ));
-    }
+    rows.extend(live.into_iter().flat_map(live_rows));
+    let ending = record.ending.as_ref();
+    rows.extend(
+        ending
+            .into_iter()
+            .flat_map(|ending| ending_rows(&record.job, ending)),
+    );
+    rows.extend(proofs.into_iter().flat_map(proof_rows));
     let mut text = String::new();
     for (name, value) in rows {
         let _ = writeln!(text, "{name:<9} {value}");
     }
     text
+}
+
+fn live_rows(status: &Status) -> Rows {
+    let (epoch, renewals) = (status.epoch.unwrap_or(0), status.renewals);
+    let mut rows = vec![
+        ("phase", status.phase.clone()),
+        ("lease", format!("epoch {epoch}, {renewals} renewals")),
+    ];
+    if let Some((done, total, text)) = &status.progress {
+        rows.push((
+            "progress",
+            format!("{done}/{total} {}", show::printable(text)),
+        ));
+    }
+    rows
+}
+
+fn ending_rows(job: &str, ending: &Ending) -> Rows {
+    let (outcome, usage) = (show::outcome(&ending.outcome), &ending.usage);
+    let detail = show::detail(&ending.outcome).map(|d| format!(": {}", show::printable(&d)));
+    let detail = detail.unwrap_or_default();
+    let (wall, cpu) = (show::seconds(usage.wall_us), show::seconds(usage.cpu_us));
+    let peak = bytesize::ByteSize(usage.memory_bytes_peak);
+    let mut rows = vec![
+        ("ended", show::time(ending.at_ms)),
+        (
+            "outcome",
+            format!("{outcome}{detail}, exit code {}", ending.exit_code),
+        ),
+        (
+            "used",
+            format!("{wall:.3} s, CPU {cpu:.3} s, {peak} of memory"),
+        ),
+    ];
+    let job = show::short(job);
+    rows.extend(
+        ending
+            .outputs
+            .map(|cid| ("outputs", format!("{cid}  (mc get {job})"))),
+    );
+    rows.extend(
+        ending
+            .log
+            .map(|cid| ("log", format!("{cid}  (mc logs {job})"))),
+    );
+    rows
+}
+
+fn proof_rows(proofs: &Shown) -> Rows {
+    let Shown {
+        owner,
+        holder,
+        epoch,
+        witnesses,
+        quorum,
+        decided,
+        build,
+    } = proofs;
+    vec![
+        ("spec", format!("signed by {owner}")),
+        (
+            "lease",
+            format!("epoch {epoch}, held by {holder}, {quorum} of {witnesses} witnesses"),
+        ),
+        ("result", format!("decided: {decided}, certificate valid")),
+        ("receipt", format!("signed by {holder}, built by {build}")),
+    ]
 }

@@ -91,7 +91,7 @@ async fn attend(
     }
     let baselines = ready.prepared.baselines.clone();
     let blocks = ready.node.blocks.with_cancel(cancel.store());
-    let (end, shown, guard) = drive(&args, ready, background, &mut signals).await?;
+    let (end, shown, guard) = Box::pin(drive(&args, ready, background, &mut signals)).await?;
     let work = {
         let args = args.clone();
         move || {
@@ -167,7 +167,7 @@ async fn drive(
         };
         Ok((end, shown.ok().flatten().unwrap_or_default()))
     };
-    let (end, shown) = signals.attend(run, commands).await?;
+    let (end, shown) = Box::pin(signals.attend(run, commands)).await?;
     Ok((end, shown, guard))
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn stop(args: &StopArgs) -> Result<u8, Failure> {
         let (_, mut connection) =
             tokio::time::timeout(ANSWER_MAX, control::ask(&account.socket(&run.job), request))
                 .await
-                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+                .map_err(|_elapsed| io::Error::from(io::ErrorKind::TimedOut))??;
         until_end(&mut connection).await
     })?;
     stopped.map_err(|e| {

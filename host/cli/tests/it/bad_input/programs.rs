@@ -221,7 +221,7 @@ fn a_missing_program() {
 fn a_program_that_may_not_be_read() {
     let mc = Mc::new();
     let path = mc.write("secret.wasm", module());
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::File::open(&path).is_err() {
         refused(&mc, &["run", "secret.wasm"], 126, "mc::program::not-found");
         refused(
