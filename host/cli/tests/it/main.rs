@@ -6,6 +6,7 @@ mod bad_input;
 mod console;
 mod examples;
 mod files;
+mod guide;
 mod harness;
 mod help;
 mod lifecycle;

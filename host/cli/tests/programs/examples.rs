@@ -121,3 +121,30 @@ fn trim() {
     assert_eq!(changed, files(&mc.work().join("alone/notes")));
     assert_eq!(changed["a.txt"], b"milk\n eggs\n");
 }
+
+/// docs/guest.md says how to run a program without `mc`.
+#[test]
+fn the_guides_lines_for_elsewhere_work() {
+    let mc = Mc::new();
+    let page = std::fs::read_to_string(repository_root().join("docs/guest.md")).unwrap();
+    let (_, elsewhere) = page.split_once("\n## Elsewhere\n").unwrap();
+    let lines: Vec<&str> = elsewhere
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .collect();
+    for folder in ["examples", "target"] {
+        std::os::unix::fs::symlink(repository_root().join(folder), mc.work().join(folder)).unwrap();
+    }
+    let wasmtime = program("wasmtime").display().to_string();
+    let script = format!(
+        "set -e\nwasmtime() {{ {wasmtime} \"$@\"; }}\n{}",
+        lines.join("\n")
+    );
+    let ran = mc.bash(&script);
+    assert!(lines.len() == 2 && ran.code == Some(0), "{ran:#?}");
+    assert!(
+        ran.stdout.ends_with("4 thumbnails and index.html\n"),
+        "{ran:#?}"
+    );
+    assert_eq!(files(&mc.work().join("root/out")).len(), 5);
+}

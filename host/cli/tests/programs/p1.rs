@@ -123,3 +123,34 @@ fn it_fails_as_its_native_build_fails() {
         expected
     );
 }
+
+/// docs/guest.md shows a C program, how to build it, and how to run it.
+#[test]
+fn the_c_program_of_the_guide_builds_and_runs() {
+    let mc = Mc::new();
+    let page = std::fs::read_to_string(repository_root().join("docs/guest.md")).unwrap();
+    let (before, rest) = page.split_once("\n```c\n").unwrap();
+    let (program, after) = rest.split_once("```\n").unwrap();
+    let build = before.rsplit_once("Built by `").unwrap().1;
+    let build = build.split_once('`').unwrap().0;
+    let run = after
+        .lines()
+        .find_map(|line| line.strip_prefix("    "))
+        .unwrap();
+    mc.write("tally.c", program);
+    let ran = mc.bash(&format!(
+        "{build} && {}",
+        run.replace("mc run", "mc run --progress plain")
+    ));
+    let line = format!("{} /tally.c\n", program.len());
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(0), line.as_str()),
+        "{ran:#?}"
+    );
+    assert!(
+        ran.stderr.contains("0/1 /tally.c\n") && ran.stderr.contains("task 0 done\n"),
+        "{ran:#?}"
+    );
+    assert_eq!(mc.read("results/sizes.txt"), line);
+}
