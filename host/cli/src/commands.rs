@@ -16,7 +16,20 @@ pub(crate) mod stop;
 pub(crate) mod version;
 
 use crate::failure::Failure;
+use mutual_node::control::{self, Request, Status};
 use mutual_protocol::codes;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+use tokio::net::UnixStream;
+
+/// How long an attached run may take to answer: its event loop never blocks, so what takes longer stands still.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// Asks an attached run, and does not wait for one that stands still.
+async fn ask(socket: &Path, request: Request) -> io::Result<(Status, UnixStream)> {
+    tokio::time::timeout(ANSWER_MAX, control::ask(socket, request)).await?
+}
 
 /// Runs a short conversation on a runtime of its own.
 fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {

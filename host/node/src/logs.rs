@@ -1,7 +1,7 @@
 //! The log of a run: stdout and stderr in the order they came, with a cap that drops the middle and says so.
 //!
 //! Encoded: the line `mc-log 1`, then frames of `u8 stream, u32 length (little endian), bytes`. Stream 0 carries the
-//! number of dropped bytes as decimal text.
+//! number of dropped bytes as decimal text; 3, without bytes, ends what is told on a socket.
 
 use std::collections::VecDeque;
 
@@ -32,6 +32,8 @@ pub enum Frame {
         /// How many bytes.
         bytes: u64,
     },
+    /// Nothing was lost behind this: ends what a run tells on its socket, and is in no stored log.
+    End,
 }
 
 impl Frame {
@@ -39,7 +41,7 @@ impl Frame {
     pub fn output_bytes(&self) -> u64 {
         match self {
             Self::Output { bytes, .. } => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            Self::Dropped { .. } => 0,
+            Self::Dropped { .. } | Self::End => 0,
         }
     }
 
@@ -59,6 +61,7 @@ impl Frame {
                 text = bytes.to_string();
                 (0, text.as_bytes())
             }
+            Self::End => (3, &b""[..]),
         };
         out.push(kind);
         out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
@@ -83,6 +86,7 @@ impl Frame {
                 stream: Stream::Stderr,
                 bytes: body.to_vec(),
             },
+            3 if body.is_empty() => Self::End,
             _ => return None,
         };
         Some((frame, rest))
@@ -227,6 +231,9 @@ mod tests {
             (text(&frames, Stream::Stdout), text(&frames, Stream::Stderr)),
             ("ac".into(), "b".into())
         );
+        let mut end = Vec::new();
+        Frame::End.encode(&mut end);
+        assert_eq!(Frame::decode(&end), Some((Frame::End, &b""[..])));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::explain;
 use crate::failure::Failure;
 use crate::output;
 use crate::show;
-use mutual_node::control::{self, Request, Status};
+use mutual_node::control::{Request, Status};
 use mutual_node::proofs::{self, Shown};
 use mutual_node::record::{Ending, RunRecord, RunState};
 use mutual_protocol::JobId;
@@ -34,7 +34,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<u8, Failure> {
 
 fn ask(account: &Account, job: &JobId) -> Option<Status> {
     let socket = account.socket(job);
-    super::block_on(control::ask(&socket, Request::Status))
+    super::block_on(super::ask(&socket, Request::Status))
         .ok()?
         .ok()
         .map(|(status, _)| status)

@@ -6,7 +6,7 @@ use crate::explain;
 use crate::failure::Failure;
 use crate::output::{self, Written};
 use crate::show;
-use mutual_node::control::{self, Request};
+use mutual_node::control::Request;
 use mutual_node::logs::{self, Frame, Stream};
 use mutual_node::record::{RunRecord, RunState};
 use mutual_protocol::{codes, limits};
@@ -25,9 +25,15 @@ pub(crate) fn logs(args: &LogsArgs) -> Result<u8, Failure> {
     let shown = super::block_on(stream(&account.socket(&run.job), request))??;
     let (_, record) = account.find(&run.job.to_string())?;
     match (shown, record.state) {
+        (Shown::Nothing, RunState::Running) => {
+            Err(Failure::new(codes::RUN_UNREACHABLE).because(run.job.short()))
+        }
         // It ended between the look and the question: its log is in the store now.
         (Shown::Nothing, _) => stored(&account, &record),
-        (Shown::All, RunState::Lost) => Err(vanished(&record)),
+        (Shown::Part, RunState::Lost) => Err(vanished(&record)),
+        (Shown::Part, _) => Err(Failure::new(codes::RUN_UNREACHABLE)
+            .because("its log broke off")
+            .next(format!("show it whole: mc logs {}", run.job.short()))),
         (Shown::All | Shown::Enough, _) => Ok(0),
     }
 }
@@ -37,8 +43,10 @@ pub(crate) fn logs(args: &LogsArgs) -> Result<u8, Failure> {
 enum Shown {
     /// Nobody answered.
     Nothing,
-    /// To where the other side ended it.
+    /// To its end.
     All,
+    /// The other side left in the middle.
+    Part,
     /// The reader of stdout left.
     Enough,
 }
@@ -72,27 +80,27 @@ fn stored(account: &Account, record: &RunRecord) -> Result<u8, Failure> {
 
 /// Prints frames as they come, until the run ends or the reader of stdout leaves.
 async fn stream(socket: &std::path::Path, request: Request) -> Result<Shown, Failure> {
-    let Ok((_, mut connection)) = control::ask(socket, request).await else {
+    let Ok((_, mut connection)) = super::ask(socket, request).await else {
         return Ok(Shown::Nothing);
     };
-    let broken =
-        |e: &str| Failure::new(codes::RUN_UNREACHABLE).because(format!("its log broke off: {e}"));
     let (mut buffer, mut printer) = (Vec::new(), Printer::new());
     loop {
         let mut rest = buffer.as_slice();
         while let Some((frame, tail)) = Frame::decode(rest) {
+            if frame == Frame::End {
+                return Ok(Shown::All);
+            }
             if printer.print(&frame)? == Written::ReaderGone {
                 return Ok(Shown::Enough);
             }
             rest = tail;
         }
         buffer = rest.to_vec();
-        if buffer.len() > limits::FRAME_BYTES_MAX {
-            return Err(broken("a frame is too long"));
-        }
-        let read = connection.read_buf(&mut buffer).await;
-        if read.map_err(|e| broken(&e.to_string()))? == 0 {
-            return Ok(Shown::All);
+        let is_endless = buffer.len() > limits::FRAME_BYTES_MAX;
+        if is_endless || connection.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
+            // A process that is just dying closes its ends one after the other: when this comes back, it is known.
+            let _dead_or_alive = super::ask(socket, Request::Status).await;
+            return Ok(Shown::Part);
         }
     }
 }
@@ -125,6 +133,7 @@ impl Printer {
             Frame::Dropped { bytes } => {
                 output::say(&format!("\n[{bytes} bytes in the middle were not kept]\n"))
             }
+            Frame::End => {}
         }
         Ok(Written::Whole)
     }

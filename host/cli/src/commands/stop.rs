@@ -5,16 +5,12 @@ use crate::args::{JobArgs, StopArgs};
 use crate::failure::Failure;
 use crate::output;
 use crate::show;
-use mutual_node::control::{self, Request};
+use mutual_node::control::Request;
 use mutual_node::record::RunState;
 use mutual_protocol::codes;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
-
-/// How long an attached run may take to answer: its event loop never blocks, so this is a stopped process.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 pub(crate) fn stop(args: &StopArgs) -> Result<u8, Failure> {
     let account = Account::open()?;
@@ -28,10 +24,7 @@ pub(crate) fn stop(args: &StopArgs) -> Result<u8, Failure> {
     }
     let request = Request::Stop { now: args.now };
     let stopped = super::block_on(async {
-        let (_, mut connection) =
-            tokio::time::timeout(ANSWER_MAX, control::ask(&account.socket(&run.job), request))
-                .await
-                .map_err(|_elapsed| io::Error::from(io::ErrorKind::TimedOut))??;
+        let (_, mut connection) = super::ask(&account.socket(&run.job), request).await?;
         until_end(&mut connection).await
     })?;
     stopped.map_err(|e| {
@@ -57,7 +50,7 @@ pub(crate) fn wait(args: &JobArgs) -> Result<u8, Failure> {
 /// Waits for the end of a run: its log stream ends with the program. Who asks then is not answered any more, and let go
 /// when the outputs are in their places.
 async fn end_of(socket: &Path) {
-    while let Ok((_, mut connection)) = control::ask(socket, Request::Logs { follow: true }).await {
+    while let Ok((_, mut connection)) = super::ask(socket, Request::Logs { follow: true }).await {
         let _asked_again = until_end(&mut connection).await;
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::{Duration, timeout};
 
 /// Connections that are served at once; more wait in the kernel's queue. Followers stay, so a stop must still fit.
 const CONNECTIONS_MAX: usize = 256;
-/// A client that says nothing for so long, or takes nothing, is dropped.
+/// A client that says nothing for so long is dropped.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A request with the way back to who asked.
@@ -58,23 +58,26 @@ pub(super) async fn serve(listener: UnixListener, asked: mpsc::Sender<Asked>, ta
 }
 
 async fn answer(mut stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Result<()> {
-    let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
     let request = timeout(PATIENCE, control::read_request(&mut stream)).await??;
     let (reply, answer) = oneshot::channel();
     asked
         .send(Asked { request, reply })
         .await
-        .map_err(|_| gone())?;
-    let answer = answer.await.map_err(|_| gone())?;
-    control::write_line(&mut stream, &answer.status).await?;
-    timeout(PATIENCE, stream.write_all(&answer.log)).await??;
+        .map_err(io::Error::other)?;
+    let answer = answer.await.map_err(io::Error::other)?;
+    timeout(PATIENCE, control::write_line(&mut stream, &answer.status)).await??;
+    stream.write_all(&answer.log).await?;
     if let Some(follow) = answer.follow {
         pass_on(&mut stream, follow, answer.written).await?;
     }
+    let mut end = Vec::new();
+    Frame::End.encode(&mut end);
+    stream.write_all(&end).await?;
     stream.shutdown().await
 }
 
-/// Passes on what comes until the run ends. A reader that is too slow misses some, and is told how much.
+/// Passes on what comes until the run ends. A reader that is too slow misses some, and is told how much; one that
+/// stands still costs no more than its place.
 async fn pass_on(
     stream: &mut UnixStream,
     mut follow: broadcast::Receiver<Arc<Followed>>,
@@ -95,6 +98,6 @@ async fn pass_on(
         position = followed
             .before
             .saturating_add(followed.frame.output_bytes());
-        timeout(PATIENCE, stream.write_all(&bytes)).await??;
+        stream.write_all(&bytes).await?;
     }
 }

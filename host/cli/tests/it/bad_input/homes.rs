@@ -64,22 +64,22 @@ fn a_home_that_is_a_file() {
 #[test]
 fn a_home_that_is_not_said_well() {
     let mc = Mc::new();
-    let run = |set: &dyn Fn(&mut Command)| {
+    let run = |variable: Option<(&str, &std::path::Path)>| {
         let mut command = mc.command(["ps"]);
         command.env_remove("HOME").env_remove("MC_HOME");
         for name in ["XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"] {
             command.env_remove(name);
         }
-        set(&mut command);
+        command.envs(variable);
         Ran::new(command.output().unwrap())
     };
-    let ran = run(&|_| {}).fails(125, "mc::store::io");
+    let ran = run(None).fails(125, "mc::store::io");
     assert!(ran.stderr.contains("neither MC_HOME nor HOME"), "{ran:#?}");
-    let ran = run(&|command| drop(command.env("MC_HOME", "relative"))).fails(125, "mc::store::io");
+    let ran = run(Some(("MC_HOME", "relative".as_ref()))).fails(125, "mc::store::io");
     assert!(ran.stderr.contains("MC_HOME is relative"), "{ran:#?}");
     assert!(!mc.work().join("relative").exists());
     let home = mc.work().join("person");
-    run(&|command| drop(command.env("HOME", &home))).clean();
+    run(Some(("HOME", &home))).clean();
     assert!(
         home.join(".local/share/mutual-cloud/store/version")
             .exists()
