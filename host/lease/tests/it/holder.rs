@@ -2,7 +2,7 @@
 
 use crate::fixture::{
     WALL_MS, at, draft, finished, host, host_key, key, lease, ok, owner_key, promise, quorum_cert,
-    record, register, result_cert, signed, token, trapped, witness_keys,
+    record, register, signed, token, trapped, witness_keys,
 };
 use mutual_lease::{
     Claimant, Holder, HolderEffect, HolderInput, LossReason, OfferError, Peer, Reply, Request,
@@ -10,7 +10,7 @@ use mutual_lease::{
 };
 use mutual_protocol::ids::Codec;
 use mutual_protocol::lease::{
-    Cancel, Committed, Nack, NackReason, Offer, QuorumCert, RenewAck, ResultCert, Value, Vote,
+    Committed, Nack, NackReason, Offer, QuorumCert, RenewAck, ResultCert, Value, Vote,
 };
 use mutual_protocol::outcome::{Blame, Outcome};
 use mutual_protocol::receipt::AttemptRecord;
@@ -20,26 +20,26 @@ use mutual_protocol::{Cid, Epoch, FencingToken, Signed, SigningKey, Verified, li
 use std::sync::Arc;
 
 /// Host 0 as a holder, with the keys of its witnesses.
-struct Rig {
-    holder: Holder,
-    spec: Arc<Verified<JobSpec>>,
-    keys: Vec<SigningKey>,
+pub(crate) struct Rig {
+    pub(crate) holder: Holder,
+    pub(crate) spec: Arc<Verified<JobSpec>>,
+    pub(crate) keys: Vec<SigningKey>,
 }
 
 #[derive(Debug, Default)]
-struct Did {
-    sent: Vec<(Vec<Peer>, Request)>,
-    violation: Option<Violation>,
-    timer: Option<u64>,
-    run: Option<FencingToken>,
-    stopped: bool,
-    resumed: bool,
-    decided: Option<ResultCert>,
-    lost: Option<LossReason>,
+pub(crate) struct Did {
+    pub(crate) sent: Vec<(Vec<Peer>, Request)>,
+    pub(crate) violation: Option<Violation>,
+    pub(crate) timer: Option<u64>,
+    pub(crate) run: Option<FencingToken>,
+    pub(crate) stopped: bool,
+    pub(crate) resumed: bool,
+    pub(crate) decided: Option<ResultCert>,
+    pub(crate) lost: Option<LossReason>,
 }
 
 impl Did {
-    fn requests(&self) -> Vec<&Request> {
+    pub(crate) fn requests(&self) -> Vec<&Request> {
         self.sent.iter().map(|(_, request)| request).collect()
     }
 
@@ -52,7 +52,7 @@ impl Did {
             })
     }
 
-    fn proposed(&self) -> Option<&Value> {
+    pub(crate) fn proposed(&self) -> Option<&Value> {
         self.requests()
             .into_iter()
             .find_map(|request| match request {
@@ -73,7 +73,7 @@ fn offer(spec: &Verified<JobSpec>, failures: Vec<Signed<AttemptRecord>>) -> Offe
 }
 
 impl Rig {
-    fn new(draft: JobSpec, failures: &[Verified<AttemptRecord>]) -> Self {
+    pub(crate) fn new(draft: JobSpec, failures: &[Verified<AttemptRecord>]) -> Self {
         let n = u8::try_from(draft.witnesses.keys.len()).unwrap();
         let spec = signed(draft);
         let failures = failures.iter().map(|f| f.signed().clone()).collect();
@@ -87,7 +87,7 @@ impl Rig {
     }
 
     /// A holder whose lease is certified and activated at 0 ms.
-    fn running(n: u8) -> Self {
+    pub(crate) fn running(n: u8) -> Self {
         let mut rig = Self::new(draft(n), &[]);
         rig.step(0, HolderInput::Start);
         let quorum = usize::from(rig.spec.value().witnesses.quorum);
@@ -101,11 +101,11 @@ impl Rig {
         rig
     }
 
-    fn token(&self, epoch: u32) -> FencingToken {
+    pub(crate) fn token(&self, epoch: u32) -> FencingToken {
         token(register(&self.spec), epoch)
     }
 
-    fn step(&mut self, ms: u64, input: HolderInput) -> Did {
+    pub(crate) fn step(&mut self, ms: u64, input: HolderInput) -> Did {
         let mut did = Did::default();
         for effect in self.holder.step(&at(ms), input) {
             match effect {
@@ -130,17 +130,23 @@ impl Rig {
         did
     }
 
-    fn reply(&mut self, ms: u64, i: usize, reply: impl Into<Reply>) -> Did {
+    pub(crate) fn reply(&mut self, ms: u64, i: usize, reply: impl Into<Reply>) -> Did {
         let reply = reply.into().sign(&self.keys[i]);
         self.step(ms, HolderInput::Reply(reply))
     }
 
-    fn promise(&mut self, ms: u64, i: usize, epoch: u32, lock: Option<QuorumCert>) -> Did {
+    pub(crate) fn promise(
+        &mut self,
+        ms: u64,
+        i: usize,
+        epoch: u32,
+        lock: Option<QuorumCert>,
+    ) -> Did {
         let promise = promise(self.token(epoch), host(0), lock);
         self.reply(ms, i, promise)
     }
 
-    fn ack(&mut self, ms: u64, i: usize, number: u32) -> Did {
+    pub(crate) fn ack(&mut self, ms: u64, i: usize, number: u32) -> Did {
         let ack = RenewAck {
             token: self.holder.token().unwrap(),
             number,
@@ -149,7 +155,14 @@ impl Rig {
         self.reply(ms, i, ack)
     }
 
-    fn nack(&mut self, ms: u64, i: usize, epoch: u32, reason: NackReason, promised: u32) -> Did {
+    pub(crate) fn nack(
+        &mut self,
+        ms: u64,
+        i: usize,
+        epoch: u32,
+        reason: NackReason,
+        promised: u32,
+    ) -> Did {
         let nack = Nack {
             asked: self.token(epoch),
             reason,
@@ -160,7 +173,7 @@ impl Rig {
         self.reply(ms, i, nack)
     }
 
-    fn vote(&mut self, ms: u64, i: usize, value: &Value) -> Did {
+    pub(crate) fn vote(&mut self, ms: u64, i: usize, value: &Value) -> Did {
         let vote = Vote {
             token: self.token(1),
             host: host(0),
@@ -169,7 +182,7 @@ impl Rig {
         self.reply(ms, i, vote)
     }
 
-    fn commit(&mut self, ms: u64, i: usize, value: &Value) -> Did {
+    pub(crate) fn commit(&mut self, ms: u64, i: usize, value: &Value) -> Did {
         let committed = Committed {
             token: self.token(1),
             host: host(0),
@@ -178,7 +191,7 @@ impl Rig {
         self.reply(ms, i, committed)
     }
 
-    fn report(&mut self, ms: u64, attempt: Verified<AttemptRecord>) -> Did {
+    pub(crate) fn report(&mut self, ms: u64, attempt: Verified<AttemptRecord>) -> Did {
         let attempt = Box::new(attempt);
         let stored = vec![];
         self.step(ms, HolderInput::Report { attempt, stored })
@@ -246,40 +259,6 @@ fn a_claim_goes_to_all_and_again_to_the_silent() {
 }
 
 #[test]
-fn nothing_leaves_before_a_quorum_activated_the_lease() {
-    let mut rig = Rig::new(draft(3), &[]);
-    rig.step(0, HolderInput::Start);
-    rig.promise(10, 0, 1, None);
-    let did = rig.promise(20, 1, 1, None);
-    let [Request::Renew(renew)] = did.requests()[..] else {
-        panic!("{did:?}")
-    };
-    assert!(renew.lease.is_some() && renew.number == 1);
-    assert!(!rig.holder.may_emit(at(30).now));
-    assert!(!rig.ack(30, 2, 1).resumed);
-    assert!(rig.ack(40, 0, 1).resumed);
-    assert!(rig.holder.may_emit(at(50).now));
-    // D counts from the sending at 20 ms: 10 s × 99 / 101 - 1 s.
-    assert!(rig.holder.may_emit(at(8_820).now));
-    assert!(!rig.holder.may_emit(at(8_821).now));
-    // The witness that has not answered is shown the certificate again, the others are not.
-    let did = rig.step(3_353, HolderInput::Tick);
-    let shown: Vec<_> = did
-        .sent
-        .iter()
-        .map(|(to, request)| match request {
-            Request::Renew(renew) => (to.clone(), renew.lease.is_some(), renew.number),
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    let peer = |i: usize| Peer::Witness(rig.keys[i].public());
-    assert_eq!(
-        shown,
-        [(vec![peer(1)], true, 2), (vec![peer(0), peer(2)], false, 2)]
-    );
-}
-
-#[test]
 fn a_lock_is_brought_to_its_decision_and_nothing_runs() {
     let mut rig = Rig::new(draft(1), &[]);
     rig.step(0, HolderInput::Start);
@@ -310,83 +289,6 @@ fn enough_failures_are_proposed_without_another_run() {
     assert!(rig.promise(0, 0, 1, None).run.is_none());
     let did = rig.ack(10, 0, 1);
     assert!(matches!(did.proposed(), Some(Value::Failed { attempts }) if attempts.len() == 2));
-}
-
-#[test]
-fn the_last_allowed_failure_is_proposed_and_an_earlier_one_released() {
-    for (retries, proposes) in [(0, true), (1, false)] {
-        let mut draft = draft(1);
-        draft.retries = retries;
-        let mut rig = Rig::new(draft, &[]);
-        rig.step(0, HolderInput::Start);
-        let token = rig.promise(0, 0, 1, None).run.unwrap();
-        rig.ack(5, 0, 1);
-        let attempt = trapped(token, &host_key(0));
-        let did = rig.report(10, attempt.clone());
-        assert_eq!(did.proposed().is_some(), proposes);
-        if !proposes {
-            let (to, Request::Release(release)) = &did.sent[0] else {
-                panic!("{did:?}")
-            };
-            assert_eq!(to.last(), Some(&Peer::Owner(rig.spec.value().owner)));
-            assert_eq!(release.attempt.as_ref(), Some(attempt.signed()));
-            assert_eq!(did.lost, Some(LossReason::Released));
-            assert!(
-                rig.step(20, HolderInput::Tick).sent.is_empty(),
-                "it is over"
-            );
-        }
-    }
-}
-
-#[test]
-fn votes_make_a_certificate_commits_a_decision() {
-    let mut rig = Rig::running(3);
-    let attempt = finished(rig.token(1), &host_key(0), "x");
-    let value = ok(&attempt);
-    let did = rig.report(100, attempt);
-    assert_eq!(did.proposed(), Some(&value));
-    assert!(rig.vote(110, 0, &value).sent.is_empty());
-    let did = rig.vote(120, 2, &value);
-    let (to, Request::Commit(commit)) = &did.sent[0] else {
-        panic!("{did:?}")
-    };
-    assert_eq!(
-        (to.len(), &commit.cert.value, commit.cert.votes.len()),
-        (3, &value, 2)
-    );
-    assert!(rig.vote(130, 1, &value).sent.is_empty(), "late");
-    rig.commit(140, 1, &value);
-    let did = rig.commit(150, 2, &value);
-    let cert = did.decided.clone().unwrap();
-    assert_eq!((cert.commits.len(), &cert.value), (2, &value));
-    let told: Vec<_> = did.sent.iter().flat_map(|(to, _)| to).collect();
-    assert_eq!(told.len(), 4, "all witnesses and the owner");
-    assert!(
-        did.requests()
-            .iter()
-            .all(|r| matches!(r, Request::Decided(_)))
-    );
-    assert!(rig.holder.is_over());
-}
-
-#[test]
-fn unanswered_requests_are_sent_again() {
-    let mut rig = Rig::running(3);
-    let attempt = finished(rig.token(1), &host_key(0), "x");
-    let value = ok(&attempt);
-    rig.report(0, attempt);
-    rig.vote(10, 0, &value);
-    let did = rig.step(limits::RETRY_MS, HolderInput::Tick);
-    assert_eq!((did.proposed(), did.sent[0].0.len()), (Some(&value), 2));
-    rig.vote(510, 1, &value);
-    rig.commit(520, 1, &value);
-    let did = rig.step(510 + limits::RETRY_MS, HolderInput::Tick);
-    assert!(
-        matches!(did.requests()[..], [Request::Commit(_)]),
-        "{did:?}"
-    );
-    assert_eq!(did.sent[0].0.len(), 2);
 }
 
 #[test]
@@ -493,161 +395,6 @@ fn refusals_that_waiting_does_not_mend_end_the_holder() {
             Some(LossReason::Refused(reason))
         );
     }
-}
-
-#[test]
-fn a_superseded_holder_is_told_by_as_many_as_make_its_quorum_impossible() {
-    let mut rig = Rig::running(4);
-    assert_eq!(
-        rig.nack(10, 0, 1, NackReason::StaleToken, 2).lost,
-        None,
-        "it may lie"
-    );
-    assert_eq!(
-        rig.nack(10, 3, 1, NackReason::StaleToken, 0).lost,
-        None,
-        "it missed the claim"
-    );
-    let did = rig.nack(10, 1, 1, NackReason::StaleToken, 2);
-    assert_eq!(did.lost, Some(LossReason::Superseded));
-}
-
-#[test]
-fn at_its_deadline_the_holder_stops_and_after_an_answer_it_resumes() {
-    let mut rig = Rig::running(1);
-    let deadline = 8_801;
-    for ms in (0..=deadline).step_by(400) {
-        assert!(!rig.step(ms, HolderInput::Tick).stopped, "{ms}");
-    }
-    let did = rig.step(deadline + 1, HolderInput::Tick);
-    assert!(did.stopped && !rig.holder.may_emit(at(deadline + 1).now));
-    // No votes are asked for meanwhile; renewals go on.
-    let attempt = finished(rig.token(1), &host_key(0), "x");
-    let did = rig.report(9_000, attempt);
-    assert!(did.proposed().is_none(), "{did:?}");
-    let did = rig.step(10_000, HolderInput::Tick);
-    let [Request::Renew(renew)] = did.requests()[..] else {
-        panic!("{did:?}")
-    };
-    let number = renew.number;
-    let did = rig.ack(10_010, 0, number);
-    assert!(did.resumed && did.proposed().is_some());
-}
-
-#[test]
-fn a_holder_that_reaches_nobody_gives_up_after_run_on() {
-    let mut rig = Rig::running(1);
-    let stopped = rig.step(20_000, HolderInput::Tick);
-    assert!(stopped.stopped && stopped.lost.is_none());
-    assert_eq!(rig.step(119_000, HolderInput::Tick).lost, None);
-    assert_eq!(
-        rig.step(120_001, HolderInput::Tick).lost,
-        Some(LossReason::Unreachable)
-    );
-}
-
-#[test]
-fn a_decision_ends_the_holder_when_it_is_one() {
-    let value = Value::Cancelled {
-        order: owner_key()
-            .sign(Cancel {
-                register: register(&signed(draft(3))),
-            })
-            .signed()
-            .clone(),
-    };
-    for by_nack in [true, false] {
-        for (signers, valid) in [(2, true), (1, false)] {
-            let mut rig = Rig::running(3);
-            let cert = result_cert(&rig.keys[..signers], rig.token(2), host(1), &value);
-            let did = if by_nack {
-                let nack = Nack {
-                    asked: rig.token(1),
-                    reason: NackReason::Decided,
-                    promised: None,
-                    wait_ms: 0,
-                    decided: Some(cert.clone()),
-                };
-                rig.reply(10, 0, nack)
-            } else {
-                rig.step(10, HolderInput::Decided(Box::new(cert.clone())))
-            };
-            assert_eq!(did.decided.is_some(), valid);
-            assert_eq!(did.violation.is_some(), !valid);
-        }
-    }
-}
-
-#[test]
-fn answers_that_do_not_fit_are_violations_or_nothing() {
-    let mut rig = Rig::running(3);
-    let attempt = finished(rig.token(1), &host_key(0), "x");
-    let value = ok(&attempt);
-    let other = ok(&finished(rig.token(1), &host_key(0), "y"));
-    rig.report(0, attempt);
-    assert!(matches!(
-        rig.vote(1, 0, &other).violation,
-        Some(Violation::Unasked)
-    ));
-    let stranger = Reply::from(Vote {
-        token: rig.token(1),
-        host: host(0),
-        value: value.digest(),
-    });
-    let stranger = HolderInput::Reply(stranger.sign(&key(99)));
-    assert!(matches!(
-        rig.step(1, stranger).violation,
-        Some(Violation::Unasked)
-    ));
-    let mut elsewhere = rig.token(1);
-    elsewhere.register.generation.0 = 7;
-    let vote = Vote {
-        token: elsewhere,
-        host: host(0),
-        value: value.digest(),
-    };
-    let did = rig.reply(1, 0, vote);
-    assert!(
-        did.violation.is_none() && did.sent.is_empty(),
-        "for another holder"
-    );
-    // A promise with a lock that no quorum certified.
-    let mut rig = Rig::new(draft(3), &[]);
-    rig.step(0, HolderInput::Start);
-    rig.nack(0, 0, 1, NackReason::EpochTooLow, 3);
-    let wake = rig.nack(0, 1, 1, NackReason::EpochTooLow, 3).timer.unwrap();
-    rig.step(wake + 1, HolderInput::Tick);
-    let forged = quorum_cert(&rig.keys[..1], rig.token(2), host(1), &value);
-    let did = rig.promise(wake + 2, 0, 4, Some(forged));
-    assert!(matches!(did.violation, Some(Violation::Certificate(_))));
-}
-
-#[test]
-fn progress_travels_with_renewals() {
-    let mut rig = Rig::running(1);
-    let usage = mutual_protocol::receipt::Usage {
-        fuel: 7,
-        ..Default::default()
-    };
-    let checkpoint = None;
-    rig.step(10, HolderInput::Progress { usage, checkpoint });
-    let did = rig.step(4_000, HolderInput::Tick);
-    let [Request::Renew(renew)] = did.requests()[..] else {
-        panic!("{did:?}")
-    };
-    assert_eq!(renew.usage.fuel, 7);
-}
-
-#[test]
-fn a_donor_takes_the_machine_back() {
-    let mut rig = Rig::running(1);
-    let blame = Blame::Donor;
-    let did = rig.step(10, HolderInput::Release { blame });
-    let [Request::Release(release)] = did.requests()[..] else {
-        panic!("{did:?}")
-    };
-    assert_eq!((release.blame, &release.attempt), (Blame::Donor, &None));
-    assert_eq!(did.lost, Some(LossReason::Released));
 }
 
 #[test]

@@ -5,7 +5,10 @@
 mod attached;
 mod fixture;
 mod holder;
+mod holder_lease;
 mod owner;
 mod simulation;
 mod witness;
 mod witness_limits;
+mod witness_rig;
+mod witness_votes;

@@ -1,7 +1,7 @@
 //! What a witness allows a host: entitlement, holds, lapses, renewals without end, ranges and replicas.
 
 use crate::fixture::{at, claim, draft, host, host_key, key, token, witness_keys};
-use crate::witness::Rig;
+use crate::witness_rig::Rig;
 use mutual_lease::{Reply, WitnessInput};
 use mutual_protocol::ids::Nonce;
 use mutual_protocol::lease::{Claim, NackReason, Stored, VoteReq};
