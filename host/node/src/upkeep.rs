@@ -94,7 +94,7 @@ impl Upkeep<'_> {
             record.settle(self.runtime);
             (run, record)
         });
-        let gone = history::expired(settled.collect(), now_ms, older_ms).0;
+        let gone = history::expired(settled.collect(), now_ms, older_ms);
         for (run, _) in &gone {
             self.runs.remove(*run)?;
         }

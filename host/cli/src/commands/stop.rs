@@ -5,7 +5,7 @@ use crate::args::{JobArgs, StopArgs};
 use crate::failure::Failure;
 use crate::output;
 use crate::show;
-use mutual_node::control::Request;
+use mutual_node::control::{self, Request};
 use mutual_node::record::RunState;
 use mutual_protocol::codes;
 use std::io;
@@ -50,7 +50,7 @@ pub(crate) fn wait(args: &JobArgs) -> Result<u8, Failure> {
 /// Waits for the end of a run: its log stream ends with the program. Who asks then is not answered any more, and let go
 /// when the outputs are in their places.
 async fn end_of(socket: &Path) {
-    while let Ok((_, mut connection)) = super::ask(socket, Request::Logs { follow: true }).await {
+    while let Ok((_, mut connection)) = control::ask(socket, Request::Logs { follow: true }).await {
         let _asked_again = until_end(&mut connection).await;
     }
 }
