@@ -97,7 +97,7 @@ fn content_that_is_not_here_is_named() {
     let missing = "bafkreidogqfzz75tpkmjzjke425xqcrmpcib2p5tg44hnbirumdbpl5adu";
     let ran = files(&mc, &["-i", &format!("cid:{missing}:/x")], &["list", "/"]);
     assert!(
-        ran.fails(5, "mc::content::not-found")
+        ran.fails(125, "mc::content::not-found")
             .stderr
             .contains(missing)
     );
