@@ -42,10 +42,8 @@ fn page(info: &ProgramInfo, runs: bool) -> String {
     row("memory", &memory(info));
     row("entry", info.entry.as_deref().unwrap_or("none"));
     for producer in &info.producers {
-        row(
-            "made by",
-            &format!("{} {}", producer.name, producer.version),
-        );
+        let made_by = format!("{} {}", producer.name, producer.version);
+        row("made by", made_by.trim_end());
     }
     for import in &info.imports {
         row("import", &format!("{}{}", import.name, note(import)));

@@ -16,12 +16,7 @@ fn the_rust_program_of_the_guide_builds_and_runs() {
     let page = std::fs::read_to_string(root.join("docs/guest.md")).unwrap();
     assert_eq!(mc.run(["new", "sizes"]).code, Some(0));
     mc.write("sizes/src/main.rs", block(&page, "rust"));
-    // The project's own toolchain, so that no other one is downloaded.
-    std::fs::copy(
-        root.join("rust-toolchain.toml"),
-        mc.work().join("sizes/rust-toolchain.toml"),
-    )
-    .unwrap();
+    mc.pin_toolchain("sizes");
     mc.write("data/a.txt", "12345");
     mc.write("data/b/c.txt", "");
     let ran = mc.run(["run", "-i", "data", "--out-dir", "out", "sizes"]);

@@ -35,6 +35,13 @@ impl Mc {
         path
     }
 
+    /// Gives a package the project's own toolchain, so that no other one is downloaded to build it.
+    pub(crate) fn pin_toolchain(&self, package: &str) {
+        let file = "rust-toolchain.toml";
+        let own = mutual_testkit::repository_root().join(file);
+        std::fs::copy(own, self.work().join(package).join(file)).unwrap();
+    }
+
     pub(crate) fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.work().join(path)).unwrap()
     }

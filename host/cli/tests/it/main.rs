@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod authors;
 mod bad_input;
 mod console;
 mod examples;
@@ -11,6 +12,7 @@ mod harness;
 mod help;
 mod lifecycle;
 mod masks;
+mod own_account;
 mod processes;
 mod readme;
 mod run;

@@ -35,6 +35,7 @@ fn a_module_and_a_component_are_told_apart_by_their_header() {
 fn a_folder_is_built_and_run() {
     let mc = Mc::new();
     assert_eq!(mc.run(["new", "hello"]).code, Some(0));
+    mc.pin_toolchain("hello");
     let input = mc.write("notes.txt", "one\ntwo\n");
     let ran = mc.run([
         "run".as_ref(),
