@@ -2,7 +2,7 @@
 //!
 //! No shortcut past the protocol: what runs here is a leased attempt with a result certificate and a receipt, made by
 //! the same state machines as between machines. [`run`] is the one event loop; everything that can wake it is an
-//! [`Event`]. It never waits for the guest, the person or another terminal: it waits for all of them at once.
+//! `Event`. It never waits for the guest, the person or another terminal: it waits for all of them at once.
 
 mod attempt;
 mod event_loop;
