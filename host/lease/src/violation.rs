@@ -32,9 +32,10 @@ pub enum Violation {
     /// The spec does not name this witness.
     #[error("this node is not a witness of the job")]
     NotWitness,
-    /// A second spec for the same job and generation.
-    #[error("another spec for the same generation")]
-    SpecChanged,
+    /// A later generation. What ends the one before it (a seal) cannot be checked yet, and without it two generations
+    /// could decide differently.
+    #[error("a later generation of a job is not accepted")]
+    Generation,
     /// An answer that nobody waits for, or from a node that was not asked.
     #[error("not an answer to anything that was asked")]
     Unasked,

@@ -405,3 +405,36 @@ fn the_fixture_makes_valid_leases() {
     assert_eq!(promise.granted_at_ms, WALL_MS);
     assert!(rules.lease(&lease(&witness_keys(3)[..2], &promise)).is_ok());
 }
+
+#[test]
+fn a_witness_that_promised_does_not_count_as_one_that_refuses() {
+    let mut rig = Rig::new(draft(3), &[]);
+    rig.step(0, HolderInput::Start);
+    rig.promise(0, 0, 1, None);
+    rig.nack(10, 0, 1, NackReason::StaleToken, 1);
+    rig.nack(10, 1, 1, NackReason::Leased, 1);
+    assert!(rig.holder.token().is_some(), "one of three refuses");
+    // Nor does one that refused first and promised later.
+    let mut rig = Rig::new(draft(4), &[]);
+    rig.step(0, HolderInput::Start);
+    rig.nack(0, 0, 1, NackReason::Leased, 0);
+    rig.promise(2_000, 0, 1, None);
+    rig.nack(2_000, 1, 1, NackReason::Leased, 0);
+    assert!(rig.holder.token().is_some(), "one of four refuses");
+}
+
+#[test]
+fn an_epoch_is_not_claimed_again_after_it_was_given_up() {
+    let mut rig = Rig::new(draft(4), &[]);
+    rig.step(0, HolderInput::Start);
+    rig.promise(0, 0, 1, None);
+    rig.nack(0, 1, 1, NackReason::TooManyHolds, 0);
+    let wake = rig
+        .nack(0, 2, 1, NackReason::TooManyHolds, 0)
+        .timer
+        .unwrap();
+    assert_eq!(
+        rig.step(wake + 1, HolderInput::Tick).claimed(),
+        Some(rig.token(2))
+    );
+}

@@ -6,7 +6,7 @@ use crate::fixture::{
 };
 use crate::holder::Rig;
 use mutual_lease::{HolderInput, LossReason, Peer, Reply, Request, Violation};
-use mutual_protocol::lease::{Cancel, Nack, NackReason, Value, Vote};
+use mutual_protocol::lease::{Cancel, Nack, NackReason, RenewAck, Value, Vote};
 use mutual_protocol::limits;
 use mutual_protocol::outcome::Blame;
 
@@ -158,6 +158,20 @@ fn at_its_deadline_the_holder_stops_and_after_an_answer_it_resumes() {
     let number = renew.number;
     let did = rig.ack(10_010, 0, number);
     assert!(did.resumed && did.proposed().is_some());
+}
+
+#[test]
+fn no_acknowledgement_is_worth_more_than_the_specs_lease() {
+    let mut rig = Rig::new(draft(1), &[]);
+    rig.step(0, HolderInput::Start);
+    rig.promise(0, 0, 1, None);
+    let ack = RenewAck {
+        token: rig.token(1),
+        number: 1,
+        ttl_ms: 600_000,
+    };
+    rig.reply(0, 0, ack);
+    assert!(rig.holder.may_emit(at(8_800).now) && !rig.holder.may_emit(at(8_801).now));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::fixture::{
 use mutual_lease::{
     Owner, OwnerEffect, OwnerInput, Reply, Request, VerifiedRequest, Violation, WitnessFact,
 };
-use mutual_protocol::lease::{Cancel, Offer, Release, ResultCert, Value};
+use mutual_protocol::lease::{Cancel, Nack, NackReason, Offer, Release, ResultCert, Value};
 use mutual_protocol::outcome::{Blame, Outcome};
 use mutual_protocol::receipt::AttemptRecord;
 use mutual_protocol::spec::JobSpec;
@@ -148,6 +148,7 @@ fn a_lease_that_ends_is_offered_again_at_the_next_epoch() {
     rig.ready(0, 0);
     let first = token(rig.registers[0], 3);
     rig.leased(10, first, 0);
+    rig.leased(20, token(rig.registers[0], 2), 1); // old news
     assert_eq!(rig.ready(20, 1), None);
     let did = rig.step(
         30,
@@ -179,6 +180,13 @@ fn failures_are_counted_once_each_and_only_from_the_holder() {
         Some(trapped(tokens[0], &host_key(1))),
     );
     assert!(stranger.wanted.is_empty());
+    let elsewhere = trapped(token(rig.registers[0], 9), &host_key(0));
+    rig.release(tokens[0], &host_key(0), Some(elsewhere));
+    assert_eq!(
+        rig.ready(0, 0).unwrap().failures.len(),
+        0,
+        "another attempt's"
+    );
     let detail = "mine".to_owned();
     let own_fault = record(
         tokens[0],
@@ -221,6 +229,27 @@ fn after_the_last_retry_the_owner_proves_the_failure_itself() {
     let did = rig.step(1_000, OwnerInput::Reply(granted));
     assert!(matches!(&did.sent[..], [Request::VoteReq(request)]
         if matches!(request.value, Value::Failed { .. })));
+}
+
+#[test]
+fn an_owner_whose_own_claim_is_superseded_claims_again() {
+    let mut rig = Rig::new(draft(1), 1);
+    let me = NodeId::from(owner_key().public());
+    let first = token(rig.registers[0], 1);
+    rig.cancel(first.register);
+    let key = &witness_keys(1)[0];
+    let granted = Reply::from(promise(first, me, None)).sign(key);
+    rig.step(1_000, OwnerInput::Reply(granted));
+    let nack = Nack {
+        asked: first,
+        reason: NackReason::StaleToken,
+        promised: Some(Epoch(2)),
+        wait_ms: 0,
+        decided: None,
+    };
+    let did = rig.step(1_100, OwnerInput::Reply(Reply::from(nack).sign(key)));
+    let did = rig.step(did.timer.unwrap() + 1, OwnerInput::Tick);
+    assert!(matches!(&did.sent[..], [Request::Claim(claim)] if claim.token.epoch == Epoch(3)));
 }
 
 #[test]

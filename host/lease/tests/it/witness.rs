@@ -114,6 +114,24 @@ fn a_hold_becomes_a_lease_only_by_showing_the_certificate() {
 }
 
 #[test]
+fn a_certificate_is_shown_by_its_holder() {
+    let mut rig = Rig::new(draft(1));
+    rig.claim(0, 1, 0);
+    let renew = Renew {
+        token: rig.token(1),
+        number: 1,
+        lease: Some(rig.lease(1, 0, None)),
+        usage: Usage::default(),
+        checkpoint: None,
+    };
+    let said = rig.ask(10, host_key(1).sign(renew));
+    assert!(
+        matches!(said.violation, Some(Violation::Signer)),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn renewals_extend_once_each_and_late_ones_count_when_nobody_claimed() {
     let mut rig = Rig::new(draft(1));
     rig.claim(0, 1, 0);
@@ -281,7 +299,7 @@ fn a_witness_without_its_records_does_not_start() {
 }
 
 #[test]
-fn a_spec_is_checked_and_never_replaced() {
+fn a_spec_is_checked() {
     let mut rig = Rig::new(draft(1));
     let again = rig.spec.clone();
     assert!(
@@ -298,6 +316,13 @@ fn a_spec_is_checked_and_never_replaced() {
     let forged = Arc::new(host_key(0).sign(forged));
     let said = rig.step(&at(0), WitnessInput::Accept(forged));
     assert!(matches!(said.violation, Some(Violation::Spec(_))));
+    let mut later = draft(1);
+    later.generation = mutual_protocol::Generation(1);
+    later.previous = Some(rig.spec.spec_hash());
+    later.job = Some(rig.spec.job());
+    later.seal_cert = Some(vec![]);
+    let said = rig.step(&at(0), WitnessInput::Accept(signed(later)));
+    assert!(matches!(said.violation, Some(Violation::Generation)));
 }
 
 #[test]
