@@ -25,7 +25,8 @@
 //!
 //! Incoming bytes become [`VerifiedRequest`] or [`VerifiedReply`] by checking one signature; certificates inside them
 //! are checked by the machines. One process may play all three parts (an attached run); it then hands the effects of one
-//! machine to the others without a network between them, and no step is left out.
+//! machine to the others without a network between them, and no step is left out. Where one key plays two parts (an owner
+//! that is its own host), an answer can be handed to both: a machine ignores what it did not ask for.
 
 mod ballot;
 mod context;

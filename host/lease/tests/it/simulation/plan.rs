@@ -72,6 +72,9 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) witnesses: u8,
     pub(crate) shards: u32,
+    /// Consecutive shards that are decided together.
+    pub(crate) range: u32,
+    pub(crate) replicas: u16,
     pub(crate) retries: u16,
     pub(crate) lost_one_in: u64,
     pub(crate) doubled_one_in: u64,
@@ -96,7 +99,9 @@ impl Plan {
         let plan = Self {
             seed,
             witnesses: [1, 1, 3, 3, 4][usize::try_from(random.below(5)).unwrap()],
-            shards: 1 + u32::from(random.one_in(4)),
+            shards: [1, 1, 1, 2, 4][usize::try_from(random.below(5)).unwrap()],
+            range: 1 + u32::from(random.one_in(2)) * 2,
+            replicas: 1 + u16::from(random.one_in(5)),
             retries: u16::from(random.one_in(3)),
             lost_one_in: pick(&mut random, &[0, 20, 5]),
             doubled_one_in: pick(&mut random, &[0, 10, 3]),

@@ -51,8 +51,9 @@ impl World {
         spec.retries = plan.retries;
         spec.shape.tasks = u64::from(plan.shards);
         spec.shape.shards = plan.shards;
+        (spec.shape.replicas, spec.shape.agree) = (plan.replicas, plan.replicas);
         let spec = signed(spec);
-        let owner = Owner::new(spec.clone(), NonZeroU32::MIN);
+        let owner = Owner::new(spec.clone(), NonZeroU32::new(plan.range).unwrap());
         let witnesses = witness_keys(plan.witnesses)
             .into_iter()
             .map(|key| WitnessNode {
