@@ -153,6 +153,10 @@ impl BlockStore {
             .iter()
             .any(|name| !NAMES.contains(&name.as_str()))
         {
+            // Another process made the store between the two looks, and has begun to use it.
+            if path.exists() {
+                return Self::open(root);
+            }
             return Err(OpenStoreError::NotAStore {
                 path: root.to_owned(),
             });
