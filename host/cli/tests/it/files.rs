@@ -4,6 +4,7 @@ mod content;
 mod dirs;
 mod inputs;
 mod large;
+mod meanwhile;
 mod outs;
 
 use crate::harness::{Mc, Ran};
