@@ -50,9 +50,24 @@ pub(crate) fn wait(args: &JobArgs) -> Result<u8, Failure> {
 /// Waits for the end of a run: its log stream ends with the program. Who asks then is not answered any more, and let go
 /// when the outputs are in their places.
 async fn end_of(socket: &Path) {
-    while let Ok((_, mut connection)) = control::ask(socket, Request::Logs { follow: true }).await {
-        let _asked_again = until_end(&mut connection).await;
+    loop {
+        match control::ask(socket, Request::Logs { follow: true }).await {
+            Ok((_, mut connection)) => {
+                let _asked_again = until_end(&mut connection).await;
+            }
+            Err(e) if is_gone(&e) => return,
+            // Let go in the middle of an answer: the program has just ended, its outputs are not in their places yet.
+            Err(_) => {}
+        }
     }
+}
+
+/// Nobody listens there, or there is no such place any more.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
 }
 
 async fn until_end(connection: &mut tokio::net::UnixStream) -> io::Result<()> {
