@@ -145,3 +145,21 @@ impl Entry {
         self.conduct.entry(host).or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_of_bad_conduct_is_bounded_and_forgets_the_oldest() {
+        let mut entry = Entry::new(10_000, RegisterState::default());
+        let host = |i: u8| NodeId::from_bytes([i; 32]);
+        let hosts = u8::try_from(limits::BARRED_HOSTS_MAX).unwrap() + 3;
+        for i in 0..hosts {
+            entry.bar(host(i), BootNanos(u64::from(i)));
+            entry.bar(host(i), BootNanos(u64::from(i)));
+        }
+        assert_eq!(entry.conduct.len(), limits::BARRED_HOSTS_MAX);
+        assert!(!entry.conduct.contains_key(&host(2)) && entry.conduct.contains_key(&host(3)));
+    }
+}

@@ -438,3 +438,31 @@ fn an_epoch_is_not_claimed_again_after_it_was_given_up() {
         Some(rig.token(2))
     );
 }
+
+#[test]
+fn the_shortest_hint_and_the_furthest_laggard_count() {
+    let mut rig = Rig::new(draft(3), &[]);
+    rig.step(0, HolderInput::Start);
+    rig.nack(0, 0, 1, NackReason::Leased, 1);
+    let long = Nack {
+        asked: rig.token(1),
+        reason: NackReason::Leased,
+        promised: Some(Epoch(1)),
+        wait_ms: 9_000,
+        decided: None,
+    };
+    let wake = rig.reply(0, 1, long).timer.unwrap();
+    assert!((2_000..2_000 + limits::RETRY_MS).contains(&wake), "{wake}");
+
+    let mut rig = Rig::new(draft(3), &[]);
+    rig.step(0, HolderInput::Start);
+    rig.nack(0, 0, 1, NackReason::EpochTooHigh, 100);
+    let wake = rig
+        .nack(0, 1, 1, NackReason::EpochTooHigh, 50)
+        .timer
+        .unwrap();
+    assert_eq!(
+        rig.step(wake + 1, HolderInput::Tick).claimed(),
+        Some(rig.token(66))
+    );
+}

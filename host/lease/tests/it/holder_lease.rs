@@ -175,6 +175,41 @@ fn no_acknowledgement_is_worth_more_than_the_specs_lease() {
 }
 
 #[test]
+fn the_timer_is_for_whatever_comes_first() {
+    let mut rig = Rig::new(draft(1), &[]);
+    rig.step(0, HolderInput::Start);
+    // Until a quorum activated the lease, renewals are tried again soon.
+    let did = rig.promise(100, 0, 1, None);
+    assert_eq!(did.timer, Some(100 + limits::RETRY_MS));
+    let did = rig.ack(110, 0, 1);
+    assert_eq!(
+        did.timer,
+        Some(100 + 3_333),
+        "a third of T after the sending"
+    );
+    let did = rig.step(3_434, HolderInput::Tick);
+    assert_eq!(did.timer, Some(3_434 + 3_333));
+    let did = rig.step(6_768, HolderInput::Tick);
+    assert_eq!(
+        did.timer,
+        Some(100 + 8_801),
+        "the deadline comes before the third renewal"
+    );
+    let attempt = finished(rig.token(1), &host_key(0), "x");
+    assert_eq!(
+        rig.report(7_000, attempt).timer,
+        Some(7_000 + limits::RETRY_MS)
+    );
+}
+
+#[test]
+fn a_pre_empted_holder_is_lost_at_its_own_epoch() {
+    let mut rig = Rig::running(1);
+    let did = rig.nack(10, 0, 1, NackReason::StaleToken, 1);
+    assert_eq!(did.lost, Some(LossReason::Superseded));
+}
+
+#[test]
 fn a_holder_that_reaches_nobody_gives_up_after_run_on() {
     let mut rig = Rig::running(1);
     let stopped = rig.step(20_000, HolderInput::Tick);

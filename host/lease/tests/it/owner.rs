@@ -143,6 +143,15 @@ fn an_offer_that_nobody_takes_up_is_made_again() {
 }
 
 #[test]
+fn the_timer_is_for_the_offer_that_ends_first() {
+    let mut rig = Rig::new(shards(2), 1);
+    rig.ready(0, 0);
+    rig.step(1_000, OwnerInput::HostReady(host(1)));
+    let did = rig.step(3_000, OwnerInput::Tick);
+    assert_eq!((did.wanted.len(), did.timer), (1, Some(4_000)));
+}
+
+#[test]
 fn a_lease_that_ends_is_offered_again_at_the_next_epoch() {
     let mut rig = Rig::new(draft(1), 1);
     rig.ready(0, 0);

@@ -158,13 +158,14 @@ fn epochs_rise_and_do_not_jump() {
     let mut rig = Rig::new(draft(1));
     assert_eq!(rig.claim(0, 17, 0).nack().0, NackReason::EpochTooHigh);
     assert_eq!(rig.claim(0, 0, 0).nack().0, NackReason::EpochTooLow);
-    rig.claim(0, 16, 0);
+    assert_eq!(rig.claim(0, 16, 0).promise().sequence, 1);
     assert_eq!(
         rig.claim(3_000, 16, 1).nack(),
         (NackReason::EpochTooLow, Some(Epoch(16)), 0)
     );
     assert_eq!(rig.claim(3_000, 33, 1).nack().0, NackReason::EpochTooHigh);
-    assert_eq!(rig.claim(3_000, 32, 1).promise().token.epoch, Epoch(32));
+    let promise = rig.claim(3_000, 32, 1).promise();
+    assert_eq!((promise.token.epoch, promise.sequence), (Epoch(32), 2));
 }
 
 #[test]

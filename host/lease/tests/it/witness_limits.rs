@@ -183,8 +183,8 @@ fn a_range_is_one_register_and_ranges_do_not_overlap() {
 #[test]
 fn replicas_are_registers_of_their_own_for_different_hosts() {
     let mut draft = draft(1);
-    draft.shape.replicas = 2;
-    draft.shape.agree = 2;
+    (draft.shape.replicas, draft.shape.agree) = (2, 2);
+    (draft.shape.tasks, draft.shape.shards) = (2, 2);
     let mut rig = Rig::new(draft);
     let replica = |rig: &Rig, slot| {
         token(
@@ -208,6 +208,10 @@ fn replicas_are_registers_of_their_own_for_different_hosts() {
         rig.ask(0, claim(second, &host_key(1))).promise().host,
         host(1)
     );
+    let mut elsewhere = second;
+    elsewhere.register.shards.first.0 = 1;
+    let said = rig.ask(0, claim(elsewhere, &host_key(0)));
+    assert_eq!(said.promise().host, host(0), "of another shard it may");
     let said = rig.ask(0, claim(pick, &host_key(2)));
     assert_eq!(
         said.nack().0,
