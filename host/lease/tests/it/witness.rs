@@ -204,6 +204,7 @@ fn a_release_opens_the_register_at_once_and_cannot_be_taken_back() {
         rig.renew(20, 1, 0, 2, false).nack().0,
         NackReason::StaleToken
     );
+    assert_eq!(rig.claim(20, 1, 0).nack().0, NackReason::EpochTooLow);
     assert_eq!(rig.claim(20, 2, 1).promise().host, host(1));
 }
 
@@ -245,6 +246,17 @@ fn the_owner_pre_empts_and_the_late_holder_is_told() {
         rig.ask(30, real).facts.is_empty(),
         "a copy of it does not touch the next lease"
     );
+    // One that names a far epoch ends this lease only, and not the next one.
+    let far = Preempt {
+        register: rig.register,
+        epoch: Epoch(50),
+    };
+    assert_eq!(rig.ask(40, owner_key().sign(far)).facts.len(), 1);
+    rig.claim(50, 3, 0);
+    assert!(matches!(
+        rig.renew(60, 3, 0, 1, true).replies[..],
+        [(_, Reply::RenewAck(_))]
+    ));
 }
 
 #[test]

@@ -216,3 +216,22 @@ fn a_decided_register_answers_everything_with_the_decision() {
         );
     }
 }
+
+#[test]
+fn two_certificates_that_contradict_each_other_are_somebodys_lie() {
+    let mut rig = Rig::new(draft(1));
+    let (x, y) = (rig.value(1, 0, "x"), rig.value(1, 0, "y"));
+    rig.commit(0, 1, 0, &x);
+    let said = rig.commit(0, 1, 0, &y);
+    assert!(matches!(said.violation, Some(Violation::Equivocation)));
+    let lock = rig.witness.register(&rig.register).unwrap().lock().cloned();
+    assert_eq!(lock.unwrap().value, x);
+    let decide = |rig: &mut Rig, value| {
+        let cert = result_cert(&rig.keys, rig.token(1), host(0), value);
+        rig.ask(0, VerifiedRequest::Decided(Box::new(cert)))
+    };
+    assert!(decide(&mut rig, &x).violation.is_none());
+    let said = decide(&mut rig, &y);
+    assert!(matches!(said.violation, Some(Violation::Equivocation)));
+    assert!(decide(&mut rig, &x).violation.is_none());
+}
