@@ -4,7 +4,7 @@ use crate::fixture::{
     at, draft, finished, host, host_key, key, ok, owner_key, quorum_cert, register, result_cert,
     signed, trapped,
 };
-use crate::holder::Rig;
+use crate::holder_rig::Rig;
 use mutual_lease::{HolderInput, LossReason, Peer, Reply, Request, Violation};
 use mutual_protocol::lease::{Cancel, Nack, NackReason, RenewAck, Value, Vote};
 use mutual_protocol::limits;

@@ -6,6 +6,7 @@ mod attached;
 mod fixture;
 mod holder;
 mod holder_lease;
+mod holder_rig;
 mod owner;
 mod simulation;
 mod witness;
