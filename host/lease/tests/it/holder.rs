@@ -1,24 +1,16 @@
 //! The holder against witnesses that the test plays.
 
 use crate::fixture::{
-    WALL_MS, at, draft, finished, host, host_key, key, lease, ok, owner_key, promise, quorum_cert,
+    WALL_MS, draft, finished, host, host_key, key, lease, ok, owner_key, promise, quorum_cert,
     record, register, signed, token, trapped, witness_keys,
 };
 use crate::holder_rig::{Rig, offer};
-use mutual_lease::{
-    Claimant, Holder, HolderEffect, HolderInput, LossReason, OfferError, Peer, Reply, Request,
-    Violation,
-};
+use mutual_lease::{Claimant, Holder, HolderInput, LossReason, OfferError, Peer, Request};
 use mutual_protocol::ids::Codec;
-use mutual_protocol::lease::{
-    Committed, Nack, NackReason, Offer, QuorumCert, RenewAck, ResultCert, Value, Vote,
-};
+use mutual_protocol::lease::{Nack, NackReason, Offer, Value};
 use mutual_protocol::outcome::{Blame, Outcome};
-use mutual_protocol::receipt::AttemptRecord;
 use mutual_protocol::sign::Ed25519;
-use mutual_protocol::spec::{JobSpec, Requirements};
-use mutual_protocol::{Cid, Epoch, FencingToken, Signed, SigningKey, Verified, limits};
-use std::sync::Arc;
+use mutual_protocol::{Cid, Epoch, Verified, limits};
 
 #[test]
 fn offers_are_taken_from_owner_and_witnesses_for_this_spec_only() {

@@ -1,22 +1,17 @@
 //! One holder under test, against witnesses that the test plays.
 
-use crate::fixture::{
-    WALL_MS, at, draft, finished, host, host_key, key, lease, ok, owner_key, promise, quorum_cert,
-    record, register, signed, token, trapped, witness_keys,
-};
+use crate::fixture::{at, draft, host, owner_key, promise, register, signed, token, witness_keys};
 use mutual_lease::{
-    Claimant, Holder, HolderEffect, HolderInput, LossReason, OfferError, Peer, Reply, Request,
-    Violation,
+    Claimant, Holder, HolderEffect, HolderInput, LossReason, Peer, Reply, Request, Violation,
 };
 use mutual_protocol::ids::Codec;
 use mutual_protocol::lease::{
     Committed, Nack, NackReason, Offer, QuorumCert, RenewAck, ResultCert, Value, Vote,
 };
-use mutual_protocol::outcome::{Blame, Outcome};
 use mutual_protocol::receipt::AttemptRecord;
 use mutual_protocol::sign::Ed25519;
 use mutual_protocol::spec::{JobSpec, Requirements};
-use mutual_protocol::{Cid, Epoch, FencingToken, Signed, SigningKey, Verified, limits};
+use mutual_protocol::{Cid, Epoch, FencingToken, Signed, SigningKey, Verified};
 use std::sync::Arc;
 
 /// Host 0 as a holder, with the keys of its witnesses.
@@ -43,7 +38,7 @@ impl Did {
         self.sent.iter().map(|(_, request)| request).collect()
     }
 
-    fn claimed(&self) -> Option<FencingToken> {
+    pub(crate) fn claimed(&self) -> Option<FencingToken> {
         self.requests()
             .into_iter()
             .find_map(|request| match request {
