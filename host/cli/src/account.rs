@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use mutual_node::clock::{Clock as _, SystemClock};
 use mutual_node::home::{Home, HomeEnv};
 use mutual_node::record::RunRecord;
-use mutual_node::upkeep::Upkeep;
+use mutual_node::upkeep::{SWEEP_FILES_MAX, Upkeep};
 use mutual_protocol::{JobId, codes};
 use mutual_store::{BlockStore, FindRunError, Run, RunStore, StagingArea};
 use std::path::PathBuf;
@@ -100,7 +100,7 @@ impl Account {
     pub(crate) fn upkeep(&self) {
         let now_ms = SystemClock.wall_ms();
         let now = UNIX_EPOCH + Duration::from_millis(now_ms);
-        if let Err(e) = self.folders().sweep(now) {
+        if let Err(e) = self.folders().sweep(now, SWEEP_FILES_MAX) {
             tracing::debug!("sweep: {e}: {}", e.source);
         }
         let marker = self.home.collected_marker();

@@ -1,7 +1,6 @@
 //! Upkeep of an account's folders: what killed processes left goes at once, what is past its time goes once a day.
 
 use crate::control::{self, SOCKET};
-use crate::history;
 use crate::record::{RunRecord, RunState};
 use mutual_store::{
     BlockStore, CollectError, Collected, FileError, ReadRunError, Run, RunStore, StagingArea,
@@ -11,8 +10,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Files that one sweep removes at most: about a tenth of a second.
-const SWEEP_FILES_MAX: usize = 10_000;
+/// Files that the sweep after a run removes at most: about a tenth of a second.
+pub const SWEEP_FILES_MAX: usize = 10_000;
+/// Content that no run names is kept this long: somebody may be about to use it.
+const GRACE: Duration = Duration::from_secs(3600);
 /// A socket without a record is taken for one that is just being made until it is this old.
 const SOCKET_GRACE: Duration = Duration::from_secs(60);
 /// Time between two collections that nobody asked for.
@@ -52,15 +53,15 @@ pub struct Collection {
 }
 
 impl Upkeep<'_> {
-    /// Removes sockets and staging folders of processes that are gone, and marks their runs as lost. With nothing to
-    /// do it lists two folders; the time that it takes is bounded.
+    /// Removes sockets and staging folders of processes that are gone, at most about `files_max` files, and marks
+    /// their runs as lost. With nothing to do it lists two folders.
     ///
     /// # Errors
     /// When a folder cannot be read or changed.
-    pub fn sweep(&self, now: SystemTime) -> Result<Swept, FileError> {
+    pub fn sweep(&self, now: SystemTime, files_max: usize) -> Result<Swept, FileError> {
         let dead = self.dead_sockets()?;
         let mut swept = Swept {
-            folders: self.staging.sweep(SWEEP_FILES_MAX)?.removed,
+            folders: self.staging.sweep(files_max)?.removed,
             ..Swept::default()
         };
         if dead.is_empty() {
@@ -94,15 +95,15 @@ impl Upkeep<'_> {
             record.settle(self.runtime);
             (run, record)
         });
-        let gone = history::expired(settled.collect(), now_ms, older_ms);
+        let gone = expired(settled.collect(), now_ms, older_ms);
         for (run, _) in &gone {
             self.runs.remove(*run)?;
         }
         let now = UNIX_EPOCH + Duration::from_millis(now_ms);
         self.runs
-            .remove_temporary(now.checked_sub(history::GRACE).unwrap_or(UNIX_EPOCH))?;
+            .remove_temporary(now.checked_sub(GRACE).unwrap_or(UNIX_EPOCH))?;
         // With an age of its own the person wants the space now; otherwise fresh content has an hour of grace.
-        let grace = older_ms.map_or(history::GRACE, |_| Duration::ZERO);
+        let grace = older_ms.map_or(GRACE, |_| Duration::ZERO);
         // Asked twice: runs that started meanwhile are looked at again under the store's lock.
         let roots = || {
             let named = self.runs.records(parse)?.runs;
@@ -178,6 +179,21 @@ impl Upkeep<'_> {
         self.runs.write(run, &record.encode())?;
         Ok(true)
     }
+}
+
+/// Those of `records` that are past their time. Running ones never are.
+fn expired(
+    mut records: Vec<(Run, RunRecord)>,
+    now_ms: u64,
+    older_ms: Option<u64>,
+) -> Vec<(Run, RunRecord)> {
+    records.retain(|(_, record)| {
+        let ending = record.ending.as_ref();
+        let end_ms = ending.map_or(record.started_at_ms, |ending| ending.at_ms);
+        let due_ms = older_ms.map_or(record.keep_until_ms, |older| end_ms.saturating_add(older));
+        record.state != RunState::Running && due_ms <= now_ms
+    });
+    records
 }
 
 fn parse(bytes: &[u8]) -> serde_json::Result<RunRecord> {

@@ -91,7 +91,9 @@ async fn attend(
     }
     let baselines = ready.prepared.baselines.clone();
     let blocks = ready.node.blocks.with_cancel(cancel.store());
-    let (end, shown, guard) = Box::pin(drive(&args, ready, background, &mut signals)).await?;
+    let (mut end, shown, guard) = Box::pin(drive(&args, ready, background, &mut signals)).await?;
+    // It stays here: the thread that puts outputs in place may never come back.
+    let door = end.door.take();
     let work = {
         let args = args.clone();
         move || {
@@ -100,7 +102,7 @@ async fn attend(
         }
     };
     let (end, brought) = signals.guard(&cancel, work).await?;
-    drop(guard);
+    drop((guard, door));
     conclude(&args, &end, &shown, &brought)
 }
 

@@ -9,7 +9,6 @@ mod programs;
 mod store;
 
 use crate::harness::{Mc, Ran};
-use crate::processes::children;
 
 /// Runs `mc`, which has to fail with `code` and `error`, in both forms, and leave nothing behind.
 #[track_caller]
@@ -35,13 +34,6 @@ fn refused(mc: &Mc, args: &[&str], code: i32, error: &str) -> Ran {
         }
         mc.assert_clean();
     }
-    let left = children(std::process::id());
-    assert!(
-        !left
-            .iter()
-            .any(|(_, words)| words.contains(mc.home().to_str().unwrap())),
-        "{left:?}"
-    );
     ran
 }
 

@@ -167,6 +167,22 @@ pub(crate) fn is_gone(pid: u32) -> bool {
     stat(pid).is_none_or(|(state, _)| state == 'Z')
 }
 
+/// Sandbox processes whose parents are gone. Each ends by itself at once.
+fn orphans() -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).into_owned());
+    lines
+        .filter(|line| {
+            let words: Vec<_> = line.trim_end_matches('\0').split('\0').collect();
+            let ["mc", "runner" | "compiler", parent] = words[..] else {
+                return false;
+            };
+            parent.parse().is_ok_and(is_gone)
+        })
+        .collect()
+}
+
 /// The living children of a process, with their command lines.
 pub(crate) fn children(parent: u32) -> Vec<(u32, String)> {
     let pids = std::fs::read_dir("/proc").unwrap().flatten();
@@ -202,6 +218,51 @@ pub(crate) fn peak_kib(pid: u32) -> u64 {
         .unwrap()
 }
 
+/// A program that takes seconds to compile: thousands of functions that are never called.
+fn slow_to_compile() -> Vec<u8> {
+    const FUNCTIONS: usize = 20_000;
+    let body = {
+        // One local; it is multiplied by itself and added to, again and again.
+        let step = b"\x20\x00\x20\x00\x6c\x41\x07\x6a\x21\x00";
+        let code = [&b"\x01\x01\x7f"[..], &step.repeat(50), b"\x0b"].concat();
+        [number(code.len()), code].concat()
+    };
+    [
+        &b"\0asm\x01\0\0\0"[..],
+        &section(1, 1, b"\x60\x00\x00"),
+        &section(3, FUNCTIONS, &[0; FUNCTIONS]),
+        &section(5, 1, b"\x00\x01"),
+        &section(7, 2, b"\x06_start\x00\x00\x06memory\x02\x00"),
+        &section(10, FUNCTIONS, &body.repeat(FUNCTIONS)),
+    ]
+    .concat()
+}
+
+/// A run of such a program, which is being compiled.
+pub(crate) fn compiling(mc: &Mc) -> Running {
+    mc.write("slow.wasm", slow_to_compile());
+    let mut running = mc.start(["run", "--progress", "plain", "slow.wasm"]);
+    running.error_line("compiling");
+    running
+}
+
+/// A section of a WebAssembly module: so many items, and their bytes.
+fn section(id: u8, items: usize, bytes: &[u8]) -> Vec<u8> {
+    let content = [&number(items), bytes].concat();
+    [vec![id], number(content.len()), content].concat()
+}
+
+/// LEB128.
+fn number(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value.to_le_bytes()[0]);
+    bytes
+}
+
 impl Mc {
     /// Starts `mc` and reads along.
     pub(crate) fn start<A: AsRef<std::ffi::OsStr>>(
@@ -211,9 +272,12 @@ impl Mc {
         Running::start(&mut self.command(args))
     }
 
-    /// Nothing of a run is left but records and content: no staging folder, no socket, no half-written file.
+    /// Nothing of a run is left but records and content: no process, staging folder, socket, or half-written file.
     #[track_caller]
     pub(crate) fn assert_clean(&self) {
+        until("sandbox processes end with their parents", || {
+            orphans().is_empty().then_some(())
+        });
         let mut left = self.left_behind("data/store/staging");
         left.extend(self.left_behind("data/store/temporary"));
         left.extend(self.left_behind("run"));

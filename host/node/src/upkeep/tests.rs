@@ -91,7 +91,7 @@ fn what_a_killed_process_left_goes_and_what_lives_stays() {
     let dead = UnixListener::bind(house.socket(1)).unwrap();
     let _alive = UnixListener::bind(house.socket(2)).unwrap();
     drop(dead);
-    let swept = house.upkeep(|upkeep| upkeep.sweep(at(NOW_MS)).unwrap());
+    let swept = house.upkeep(|upkeep| upkeep.sweep(at(NOW_MS), 10).unwrap());
     let want = Swept {
         lost: 1,
         sockets: 1,
@@ -102,7 +102,7 @@ fn what_a_killed_process_left_goes_and_what_lives_stays() {
     let mut states = house.states();
     states.sort_by_key(|state| *state == RunState::Lost);
     assert_eq!(states, [RunState::Running, RunState::Lost]);
-    let again = house.upkeep(|upkeep| upkeep.sweep(at(NOW_MS)).unwrap());
+    let again = house.upkeep(|upkeep| upkeep.sweep(at(NOW_MS), 10).unwrap());
     assert_eq!(again, Swept::default());
 }
 
@@ -111,7 +111,7 @@ fn a_socket_that_is_just_being_made_stays() {
     let house = House::new();
     drop(UnixListener::bind(house.socket(1)).unwrap());
     let made = house.socket(1).metadata().unwrap().modified().unwrap();
-    let sockets = |now| house.upkeep(|upkeep| upkeep.sweep(now).unwrap().sockets);
+    let sockets = |now| house.upkeep(|upkeep| upkeep.sweep(now, 10).unwrap().sockets);
     assert_eq!(sockets(made + Duration::from_secs(59)), 0);
     assert_eq!(sockets(made + Duration::from_secs(60)), 1);
     assert!(!house.socket(1).exists());

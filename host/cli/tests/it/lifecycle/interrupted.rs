@@ -2,7 +2,7 @@
 
 use super::text;
 use crate::harness::{Mc, Ran};
-use crate::processes::{Running, child, children, is_gone, is_stopped, until};
+use crate::processes::{Running, child, children, compiling, is_gone, is_stopped, until};
 use mutual_testkit::guest;
 use rustix::process::Signal;
 use std::os::unix::fs::PermissionsExt as _;
@@ -90,8 +90,7 @@ fn while_input_is_waited_for() {
 #[test]
 fn while_a_program_is_compiled() {
     let mc = Mc::new();
-    let mut running = mc.start(["run", "--progress", "plain", &text(guest("thumbnails"))]);
-    running.error_line("compiling");
+    let running = compiling(&mc);
     let (runner, compiler) = (
         child(running.pid(), " runner "),
         child(running.pid(), " compiler "),
@@ -151,7 +150,7 @@ fn while_outputs_are_taken() {
         "plain",
         &program,
         "/out/x",
-        "1000000000",
+        "600000000",
     ]);
     running.error_line("collecting");
     running.signal(Signal::INT);
@@ -160,6 +159,25 @@ fn while_outputs_are_taken() {
     let ran = running.end();
     assert_interrupted(&mc, &ran, &[]);
     assert_ne!(outcome(&mc), "host-failed");
+}
+
+/// A pipe that nobody reads takes no output: to open it waits.
+#[test]
+fn while_outputs_are_put_in_place() {
+    let mc = Mc::new();
+    let pipe = mc.work().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let program = text(guest("files"));
+    let running = mc.start(["run", "-O", "/r:pipe", &program, "write", "/r", "text"]);
+    until("the run itself has ended", || {
+        let listed = mc.run(["ps", "-a"]).clean().stdout;
+        listed.contains(" ok ").then_some(())
+    });
+    running.signal(Signal::INT);
+    assert_interrupted(&mc, &running.end(), &[]);
+    assert_eq!(mc.run(["get", "last", "kept"]).code, Some(0));
+    assert_eq!(mc.read("kept/r"), "text");
 }
 
 #[test]

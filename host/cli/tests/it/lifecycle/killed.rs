@@ -2,7 +2,7 @@
 
 use super::text;
 use crate::harness::Mc;
-use crate::processes::{Running, child, is_gone, is_stopped, kill, until};
+use crate::processes::{Running, child, compiling, is_gone, is_stopped, kill, until};
 use mutual_testkit::guest;
 use rustix::process::Signal;
 
@@ -61,8 +61,7 @@ fn kill_9_of_mc_ends_the_program_and_the_next_run_cleans_up() {
 #[test]
 fn kill_9_of_mc_while_it_compiles() {
     let mc = Mc::new();
-    let mut running = mc.start(["run", "--progress", "plain", &text(guest("thumbnails"))]);
-    running.error_line("compiling");
+    let running = compiling(&mc);
     let (runner, compiler) = (
         child(running.pid(), " runner "),
         child(running.pid(), " compiler "),
@@ -118,8 +117,7 @@ fn kill_9_of_the_sandbox_is_a_failure_of_ours() {
 #[test]
 fn kill_9_of_the_compiler_is_a_failure_of_ours() {
     let mc = Mc::new();
-    let mut running = mc.start(["run", "--progress", "plain", &text(guest("thumbnails"))]);
-    running.error_line("compiling");
+    let running = compiling(&mc);
     kill(child(running.pid(), " compiler "), Signal::KILL);
     running.end().fails(125, "mc::run::sandbox");
     mc.assert_clean();

@@ -2,7 +2,7 @@
 
 use super::{let_end, text, waiting};
 use crate::harness::Mc;
-use crate::processes::{child, is_gone, is_stopped, kill, until};
+use crate::processes::{child, compiling, is_gone, is_stopped, kill, until};
 use mutual_testkit::guest;
 use rustix::process::Signal;
 
@@ -49,8 +49,7 @@ fn stop_now_does_not_wait_for_a_sandbox_that_stands_still() {
 #[test]
 fn a_stop_while_it_compiles() {
     let mc = Mc::new();
-    let mut running = mc.start(["run", "--progress", "plain", &text(guest("thumbnails"))]);
-    running.error_line("compiling");
+    let running = compiling(&mc);
     assert_eq!(mc.run(["stop", "last"]).code, Some(0));
     running.end().fails(143, "mc::run::stopped");
     mc.assert_clean();
