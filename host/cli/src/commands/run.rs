@@ -94,6 +94,7 @@ async fn attend(
     let (mut end, shown, guard) = Box::pin(drive(&args, ready, background, &mut signals)).await?;
     // It stays here: the thread that puts outputs in place may never come back.
     let door = end.door.take();
+    end.interrupted |= signals.interrupted();
     let work = {
         let args = args.clone();
         move || {

@@ -13,10 +13,14 @@ use tokio::time::timeout;
 /// How long cancelled work may take to leave things in order: a block is written in milliseconds, cargo ends at once.
 const ORDERLY_MAX: Duration = Duration::from_secs(1);
 
+/// How long outputs may take to get to their places when somebody has asked for the end before.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The signals that end a run.
 pub(super) struct Signals {
     sources: Option<(Signal, Signal)>,
-    asked: bool,
+    /// The first one.
+    asked: Option<Wish>,
 }
 
 /// What a signal asks for.
@@ -57,17 +61,33 @@ impl Signals {
         Self {
             // Without handlers the signals keep their ordinary meaning, and the sandbox process dies with this one.
             sources: sources.ok(),
-            asked: false,
+            asked: None,
         }
+    }
+
+    /// Whether Ctrl-C was pressed.
+    pub(super) const fn interrupted(&self) -> bool {
+        matches!(self.asked, Some(Wish::Interrupt { .. }))
     }
 
     async fn next(&mut self) -> Wish {
         let Some((interrupt, terminate)) = &mut self.sources else {
             return std::future::pending().await;
         };
-        tokio::select! {
-            _ = interrupt.recv() => Wish::Interrupt { now: std::mem::replace(&mut self.asked, true) },
-            _ = terminate.recv() => Wish::Terminate { now: std::mem::replace(&mut self.asked, true) },
+        let now = self.asked.is_some();
+        let wish = tokio::select! {
+            _ = interrupt.recv() => Wish::Interrupt { now },
+            _ = terminate.recv() => Wish::Terminate { now },
+        };
+        self.asked.get_or_insert(wish);
+        wish
+    }
+
+    /// The next signal; where there was one before, its time is over some day without another.
+    async fn next_or_time(&mut self) -> Wish {
+        match self.asked {
+            Some(wish) => timeout(PATIENCE, self.next()).await.unwrap_or(wish),
+            None => self.next().await,
         }
     }
 
@@ -82,7 +102,7 @@ impl Signals {
             done = &mut work => return done.unwrap_or_else(|e| {
                 Err(Failure::new(codes::RUN_SANDBOX).caused_by(&e))
             }),
-            wish = self.next() => wish,
+            wish = self.next_or_time() => wish,
         };
         cancel.cancel();
         if timeout(ORDERLY_MAX, &mut work).await.is_err() {
