@@ -157,3 +157,28 @@ fn get_of_a_run_that_goes_on_or_has_nothing() {
         "no empty folder is left"
     );
 }
+
+/// Certificates of another run are valid, and prove nothing about this one.
+#[test]
+fn certificates_of_another_run_are_refused() {
+    let mc = Mc::new();
+    let hello = guest("p1-hello.wat").display().to_string();
+    mc.run(["run", &hello]).clean();
+    mc.run(["run", &hello]).clean();
+    let mut records = mc.left_behind("data/store/runs");
+    records.retain(|path| path.extension().is_some_and(|end| end == "json"));
+    let read = |path: &std::path::PathBuf| -> Value {
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    let [first, second] = records.as_slice() else {
+        panic!("two records: {records:?}")
+    };
+    let mut forged = read(first);
+    let job = forged["job"].as_str().unwrap().to_owned();
+    mc.run(["inspect", &job]).clean();
+    forged["ending"]["proofs"] = read(second)["ending"]["proofs"].clone();
+    std::fs::write(first, forged.to_string()).unwrap();
+    let ran = mc.run(["inspect", &job]);
+    assert_ne!(ran.code, Some(0), "{ran:#?}");
+    assert!(ran.stderr.contains("do not belong together"), "{ran:#?}");
+}
