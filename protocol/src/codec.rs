@@ -102,8 +102,12 @@ fn is_shallow(bytes: &[u8]) -> bool {
     rest.is_empty()
 }
 
-/// One item head: major type, argument, what follows. Indefinite lengths are not canonical and give `None`.
-fn head(bytes: &[u8]) -> Option<(u8, u64, &[u8])> {
+/// Reads the head of the CBOR item that `bytes` begins with: major type, argument, what follows.
+///
+/// For code that walks objects without knowing their type. The argument is the sender's word: a length that is longer
+/// than what follows comes out as it stands. `None` is bytes that are cut short, or a head of DAG-CBOR's none
+/// (indefinite lengths, reserved widths).
+pub fn head(bytes: &[u8]) -> Option<(u8, u64, &[u8])> {
     let (first, rest) = bytes.split_first()?;
     let (major, info) = (first >> 5, first & 31);
     let width = match info {
@@ -163,6 +167,28 @@ mod tests {
             decode::<Sample>(extra, 100),
             Err(DecodeError::Form { .. })
         ));
+    }
+
+    #[test]
+    fn heads_are_read_in_all_widths() {
+        let cases: [(&[u8], Option<(u8, u64, &[u8])>); 10] = [
+            (b"\x17\xff", Some((0, 23, b"\xff"))),
+            (b"\x38\xff", Some((1, 255, b""))),
+            (b"\x59\x01\x02", Some((2, 0x102, b""))),
+            (b"\x9a\x01\x02\x03\x04\x05", Some((4, 0x0102_0304, b"\x05"))),
+            (
+                b"\xfb\xff\xff\xff\xff\xff\xff\xff\xff",
+                Some((7, u64::MAX, b"")),
+            ),
+            (b"", None),
+            (b"\x18", None),
+            (b"\x1b\0\0\0\0\0\0\0", None),
+            (b"\x1c\0", None),
+            (b"\x9f\x01\xff", None),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(head(bytes), expected, "{bytes:x?}");
+        }
     }
 
     #[test]

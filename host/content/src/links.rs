@@ -1,7 +1,8 @@
 //! The CIDs that a block names, whatever its codec: what collection follows.
 
 use crate::node::{NodeError, parts};
-use mutual_protocol::{Cid, codec::DEPTH_MAX, ids::Codec};
+use mutual_protocol::codec::{DEPTH_MAX, head};
+use mutual_protocol::{Cid, ids::Codec};
 
 /// Why the links of a block cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -72,23 +73,4 @@ fn link<'a>(bytes: &'a [u8], found: &mut Vec<Cid>) -> Option<&'a [u8]> {
     };
     found.extend(Cid::from_bytes(binary).ok());
     Some(rest)
-}
-
-/// Major type, argument, what follows. Indefinite lengths are not DAG-CBOR.
-fn head(bytes: &[u8]) -> Option<(u8, u64, &[u8])> {
-    let (first, rest) = bytes.split_first()?;
-    let (major, info) = (first >> 5, first & 31);
-    let width = match info {
-        0..24 => return Some((major, u64::from(info), rest)),
-        24 => 1,
-        25 => 2,
-        26 => 4,
-        27 => 8,
-        _ => return None,
-    };
-    let (argument, rest) = rest.split_at_checked(width)?;
-    let argument = argument
-        .iter()
-        .fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
-    Some((major, argument, rest))
 }
