@@ -55,9 +55,16 @@ impl SigningKey {
         PublicKey::from_bytes(self.0.verifying_key().to_bytes())
     }
 
-    /// Signs `value`.
+    /// Signs `value`. Who signs keeps to the rules of the kind: a body above [`Message::SIZE_MAX`] is a bug of this
+    /// process, which debug builds tell at once, and nobody decodes it.
     pub fn sign<T: Message>(&self, value: T) -> Verified<T> {
         let body = codec::encode(&value);
+        debug_assert!(
+            body.len() <= T::SIZE_MAX,
+            "{} of {} bytes: nobody would decode it",
+            T::TAG,
+            body.len()
+        );
         let signature = Signature::from_bytes(self.0.sign(&preimage::<T>(&body)).to_bytes());
         let signed = Signed {
             body,
@@ -240,6 +247,28 @@ mod tests {
             pong.verify(&Ed25519),
             Err(VerifyError::Signature { .. })
         ));
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Long(String);
+    impl Message for Long {
+        const TAG: &'static str = "long";
+        const SIZE_MAX: usize = 16;
+    }
+
+    #[test]
+    fn a_body_of_just_the_cap_is_signed() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let signed = key.sign(Long("x".repeat(15))).signed().clone();
+        assert_eq!(signed.body().len(), Long::SIZE_MAX);
+        assert!(Signed::<Long>::decode(&signed.encode()).is_ok());
+    }
+
+    #[cfg(debug_assertions)]
+    #[test]
+    #[should_panic(expected = "long of 17 bytes")]
+    fn a_body_above_the_cap_is_a_bug_of_the_signer() {
+        let _signed = SigningKey::from_seed(&[1; 32]).sign(Long("x".repeat(16)));
     }
 
     #[test]

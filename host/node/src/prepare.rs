@@ -196,10 +196,10 @@ pub fn prepare(
         seal_id,
         wall_ms,
     };
-    let spec = keys.owner.sign(draft.spec(keys, &request));
+    let spec = draft.spec(keys, &request);
     spec.check()?;
     Ok(Prepared {
-        spec,
+        spec: keys.owner.sign(spec),
         manifest,
         baselines,
         program: request.bytes,

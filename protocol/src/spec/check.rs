@@ -43,21 +43,31 @@ pub enum SpecError {
     },
 }
 
-impl Verified<JobSpec> {
-    /// Checks everything that a signature cannot: signer, chain, witness set, shape, ranges, lists.
+impl JobSpec {
+    /// Checks chain, witness set, shape, ranges and lists: what its owner does before signing. A spec that keeps to
+    /// these rules fits its size cap.
     ///
     /// # Errors
     /// The first rule that is broken.
     pub fn check(&self) -> Result<(), SpecError> {
-        let spec = self.value();
-        if OwnerId::from(self.signer()) != spec.owner {
+        check_chain(self)?;
+        check_witnesses(&self.witnesses)?;
+        check_shape(&self.shape)?;
+        check_ranges(self)?;
+        check_lists(self)
+    }
+}
+
+impl Verified<JobSpec> {
+    /// Checks everything that a signature cannot: that the owner signed, and the rules of [`JobSpec::check`].
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(&self) -> Result<(), SpecError> {
+        if OwnerId::from(self.signer()) != self.value().owner {
             return Err(SpecError::Signer);
         }
-        check_chain(spec)?;
-        check_witnesses(&spec.witnesses)?;
-        check_shape(&spec.shape)?;
-        check_ranges(spec)?;
-        check_lists(spec)
+        self.value().check()
     }
 }
 

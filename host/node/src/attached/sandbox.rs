@@ -23,6 +23,9 @@ const DISK_BYTES_LEFT: u64 = 64 << 10;
 /// Compiled programs on this machine's disk, in bytes; those used longest ago go first. CPython takes 80 MiB.
 const CACHE_BYTES_MAX: u64 = 4 << 30;
 
+/// Longest detail of an outcome, bytes: a path or two, in an attempt record of at most 4 KiB.
+const DETAIL_BYTES_MAX: usize = 2 << 10;
+
 /// The guest's root and what belongs to it.
 #[derive(Debug)]
 pub(super) struct Root {
@@ -307,7 +310,7 @@ fn code_of(fault: Fault) -> Code {
     }
 }
 
-/// An error with its causes on one line.
+/// An error with its causes on one line, as much as an outcome may carry.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -316,5 +319,25 @@ fn chain(error: &dyn Error) -> String {
         text.push_str(&error.to_string());
         next = error.source();
     }
+    text.truncate(text.floor_char_boundary(DETAIL_BYTES_MAX));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Long paths of a person's folders must not make a receipt that nobody would decode.
+    #[test]
+    fn a_detail_fits_an_attempt_record() {
+        let error = FileError {
+            path: "é".repeat(4096).into(),
+            source: rustix::io::Errno::NOSPC.into(),
+        };
+        let Outcome::HostFailed { code, detail } = host_failed(&error) else {
+            panic!("not the host's failure");
+        };
+        assert_eq!(code, codes::STORE_FULL.code);
+        assert!(detail.len() <= DETAIL_BYTES_MAX && detail.starts_with('é'));
+    }
 }
