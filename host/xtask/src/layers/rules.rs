@@ -92,7 +92,31 @@ impl Table {
                 }
             }
         }
+        broken.extend(self.unused(packages));
         broken
+    }
+
+    /// What the table allows and nobody needs: a door that was left open.
+    fn unused(&self, packages: &[Package]) -> Vec<String> {
+        let edges = self.uses.iter().chain(&self.tests);
+        let edges = edges.flat_map(|(from, list)| list.iter().map(move |to| (from, to)));
+        let edges = edges.filter(|(from, to)| {
+            let inside = |dependency: &str| dependency.starts_with(PREFIX);
+            !is_needed(packages, from, |dependency| {
+                inside(dependency) && (*to == "*" || short(dependency) == *to)
+            })
+        });
+        let homes = self.only.iter();
+        let homes = homes.flat_map(|(pattern, list)| list.iter().map(move |home| (home, pattern)));
+        let homes = homes.filter(|(home, pattern)| {
+            !is_needed(packages, home, |dependency| matches(pattern, dependency))
+        });
+        let edges =
+            edges.map(|(from, to)| format!("the table lets {from} use {to}, which it does not"));
+        let homes = homes.map(|(home, foreign)| {
+            format!("the table lets {home} name {foreign}, which it does not")
+        });
+        edges.chain(homes).collect()
     }
 
     fn check_edge(&self, from: &str, uses: &[String], dependency: &Dependency) -> Option<String> {
@@ -157,6 +181,20 @@ impl Table {
         }
         broken
     }
+}
+
+/// Whether the crate `from`, or any crate for `*`, has such a dependency.
+fn is_needed(packages: &[Package], from: &str, is_such: impl Fn(&str) -> bool) -> bool {
+    let mut packages = packages
+        .iter()
+        .filter(|package| from == "*" || short(&package.name) == from);
+    packages.any(|package| {
+        let mut names = package
+            .dependencies
+            .iter()
+            .map(|dependency| &dependency.name);
+        names.any(|name| is_such(name))
+    })
 }
 
 fn inherits(value: Option<&toml::Value>) -> bool {

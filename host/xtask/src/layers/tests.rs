@@ -27,22 +27,49 @@ fn on(name: &str, used_in: Use) -> Dependency {
     }
 }
 
-/// What is wrong when `name` has this dependency and the table's other crates have none.
+/// A workspace that keeps to the table and needs all that it allows.
+fn workspace() -> Vec<Package> {
+    let package = |name: &str, dependencies: Vec<Dependency>| Package {
+        name: format!("mutual-{name}"),
+        dependencies,
+    };
+    vec![
+        package(
+            "protocol",
+            vec![on("cid", Use::Product), on("mutual-lease", Use::Tests)],
+        ),
+        package(
+            "lease",
+            vec![
+                on("mutual-protocol", Use::Product),
+                on("mutual-testkit", Use::Tests),
+            ],
+        ),
+        package(
+            "bench",
+            vec![
+                on("mutual-protocol", Use::Product),
+                on("wasmtime-cli", Use::Tests),
+            ],
+        ),
+        package("testkit", Vec::new()),
+    ]
+}
+
+fn check(packages: &[Package]) -> Vec<String> {
+    let table = Table::parse(&TABLE.parse().unwrap()).unwrap();
+    table.check(packages)
+}
+
+/// What is wrong when `name` has this dependency besides.
 fn broken(name: &str, dependency: Dependency) -> Vec<String> {
-    let mut packages: Vec<Package> = ["protocol", "lease", "bench", "testkit"]
-        .map(|name| Package {
-            name: format!("mutual-{name}"),
-            dependencies: Vec::new(),
-        })
-        .into();
+    let mut packages = workspace();
     let package = packages
         .iter_mut()
         .find(|package| package.name == format!("mutual-{name}"))
         .unwrap();
     package.dependencies.push(dependency);
-    Table::parse(&TABLE.parse().unwrap())
-        .unwrap()
-        .check(&packages)
+    check(&packages)
 }
 
 #[test]
@@ -93,17 +120,32 @@ fn heavy_crates_come_without_default_features() {
 
 #[test]
 fn table_and_workspace_list_the_same_crates() {
-    let table = Table::parse(&TABLE.parse().unwrap()).unwrap();
-    let package = |name: &str| Package {
-        name: format!("mutual-{name}"),
-        dependencies: Vec::new(),
-    };
-    let broken = table.check(&["protocol", "lease", "bench", "net"].map(package));
+    let mut packages = workspace();
+    packages.last_mut().unwrap().name = "mutual-net".to_owned();
     assert_eq!(
-        broken,
+        check(&packages),
         [
             "the table lists testkit, which is no crate of the workspace",
             "net is missing in the table"
+        ]
+    );
+}
+
+#[test]
+fn what_nobody_needs_is_not_allowed() {
+    let mut packages = workspace();
+    for package in &mut packages {
+        package.dependencies.clear();
+    }
+    assert_eq!(
+        check(&packages),
+        [
+            "the table lets bench use *, which it does not",
+            "the table lets lease use protocol, which it does not",
+            "the table lets * use testkit, which it does not",
+            "the table lets protocol use lease, which it does not",
+            "the table lets protocol name cid, which it does not",
+            "the table lets bench name wasmtime*, which it does not",
         ]
     );
 }
