@@ -3,13 +3,13 @@
 use wasmparser::{Validator, WasmFeatures};
 
 /// Name of this set in semantic profiles.
-pub const PROFILE: &str = "mc-1";
+pub(crate) const PROFILE: &str = "mc-1";
 
 /// What a program may use: WebAssembly 2.0 with SIMD, constant expressions of 3.0, and components.
 ///
 /// Off: threads, 64-bit memories, several memories, tail calls, exceptions, typed references, GC, relaxed SIMD, custom
 /// page sizes, wide arithmetic, stack switching, and everything asynchronous in components.
-pub const PINNED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+pub(crate) const PINNED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
     .union(WasmFeatures::REFERENCE_TYPES)
@@ -44,26 +44,6 @@ const REFUSED: [(WasmFeatures, &str); 12] = [
     (WasmFeatures::CM_ASYNC, "asynchronous components (WASI 0.3)"),
 ];
 
-/// The features that a program may use and not every program does.
-const OPTIONAL: [(WasmFeatures, &str); 7] = [
-    (WasmFeatures::SIMD, "SIMD"),
-    (
-        WasmFeatures::BULK_MEMORY.union(WasmFeatures::BULK_MEMORY_OPT),
-        "bulk memory",
-    ),
-    (
-        WasmFeatures::REFERENCE_TYPES.union(WasmFeatures::CALL_INDIRECT_OVERLONG),
-        "reference types",
-    ),
-    (WasmFeatures::MULTI_VALUE, "multiple values"),
-    (WasmFeatures::SIGN_EXTENSION, "sign extension"),
-    (
-        WasmFeatures::SATURATING_FLOAT_TO_INT,
-        "saturating conversions",
-    ),
-    (WasmFeatures::EXTENDED_CONST, "extended constants"),
-];
-
 /// Whether `bytes` is valid with `features` alone.
 pub(crate) fn validate(
     bytes: &[u8],
@@ -93,16 +73,6 @@ pub(crate) fn missing(bytes: &[u8]) -> Option<&'static str> {
             .find(|(feature, _)| !valid(all.difference(*feature)))
     };
     valid(all).then(needed).flatten().map(|(_, name)| *name)
-}
-
-/// Names the optional features that a valid program makes use of. Validates it once for each.
-pub fn used(bytes: &[u8]) -> Vec<&'static str> {
-    let needs = |feature: WasmFeatures| validate(bytes, PINNED.difference(feature)).is_err();
-    OPTIONAL
-        .iter()
-        .filter(|(feature, _)| needs(*feature))
-        .map(|(_, name)| *name)
-        .collect()
 }
 
 #[cfg(test)]
@@ -137,15 +107,5 @@ mod tests {
     fn nothing_helps_a_program_that_is_wrong() {
         let bytes = wat::parse_str("(module (func (result i32)))").unwrap();
         assert_eq!(missing(&bytes), None);
-    }
-
-    #[test]
-    fn used_features_are_named() {
-        let text = "(module (memory 1) (func (result i32 v128)
-            (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))
-            (i32.const 0) (v128.const i32x4 0 0 0 0)))";
-        let bytes = wat::parse_str(text).unwrap();
-        assert_eq!(used(&bytes), ["SIMD", "bulk memory", "multiple values"]);
-        assert!(used(&wat::parse_str("(module)").unwrap()).is_empty());
     }
 }

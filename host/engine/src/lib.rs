@@ -7,7 +7,7 @@
 mod build;
 mod compiler;
 mod config;
-pub mod features;
+mod features;
 mod guest;
 pub mod inspect;
 mod load;
