@@ -1,5 +1,7 @@
 //! What an ended call means: exit codes, traps by stable names, memory that was refused.
 
+mod symbols;
+
 use super::Returned;
 use mutual_protocol::codes;
 use mutual_runner::message::{Ended, Ending, cut};
@@ -46,7 +48,7 @@ fn ran(error: &Error, memory_refused: bool) -> (Ending, Option<String>) {
         let [code, ..] = code.to_le_bytes();
         return (Ending::Exited { code }, None);
     }
-    let message = Some(cut(format!("{error:?}")));
+    let message = Some(cut(symbols::demangle(&format!("{error:?}"))));
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => (Ending::Interrupted, None),
         Some(Trap::OutOfFuel) => (Ending::OutOfFuel, None),

@@ -13,6 +13,7 @@ tests! {
     a_component_can_exit_with_any_code,
     a_component_that_returns_an_error_exits_with_1,
     traps_have_stable_names_and_a_message,
+    names_in_backtraces_are_readable,
     a_spinning_guest_is_stopped,
     a_sleeping_guest_is_stopped,
     a_guest_that_polls_a_clock_is_stopped,
@@ -144,6 +145,17 @@ fn traps_have_stable_names_and_a_message() {
             message.contains("wasm trap") && message.contains("main"),
             "{message}"
         );
+    }
+}
+
+fn names_in_backtraces_are_readable() {
+    let text = r#"(module
+        (func $_ZN4core9panicking5panic17h0123456789abcdefE (unreachable))
+        (func $_ZN5space3fooEib (call $_ZN4core9panicking5panic17h0123456789abcdefE))
+        (func (export "_start") (call $_ZN5space3fooEib)))"#;
+    let message = play(text, |_| ()).report.message.unwrap();
+    for name in ["!core::panicking::panic\n", "!space::foo(int, bool)\n"] {
+        assert!(message.contains(name), "{message}");
     }
 }
 
