@@ -1,4 +1,4 @@
-//! Progress: lines `n/m text` in a file that the host reads, and that does not exist anywhere else.
+//! Progress: lines `n/m text` in a file that the host reads. Its folder does not exist anywhere else.
 
 use std::{
     fs::OpenOptions,
@@ -42,10 +42,11 @@ fn line(done: usize, total: usize, text: &str) -> String {
     )
 }
 
-/// One write for the whole line, so that the reader never sees half of one. The host makes the file, not the guest.
+/// One write for the whole line, so that the reader never sees half of one. The host makes the folder, not the guest.
 fn append(file: &str, line: &str) -> io::Result<()> {
     OpenOptions::new()
         .append(true)
+        .create(true)
         .open(file)?
         .write_all(line.as_bytes())
 }
@@ -69,15 +70,17 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_appended_to_and_never_made() {
-        let file =
+    fn the_file_is_appended_to_and_its_folder_never_made() {
+        let folder =
             std::env::temp_dir().join(format!("mutual-guest-progress-{}", std::process::id()));
+        let file = folder.join("progress");
         let name = file.to_str().unwrap();
-        assert!(append(name, "1/2 a\n").is_err());
-        std::fs::write(&file, "0/2 a\n").unwrap();
+        assert!(append(name, "0/2 a\n").is_err());
+        std::fs::create_dir(&folder).unwrap();
+        append(name, "0/2 a\n").unwrap();
         append(name, "1/2 b\n").unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "0/2 a\n1/2 b\n");
-        std::fs::remove_file(file).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

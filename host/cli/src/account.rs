@@ -2,6 +2,7 @@
 
 use crate::explain;
 use crate::failure::Failure;
+use mutual_node::attached::GUEST_FOLDERS;
 use mutual_node::clock::{Clock as _, SystemClock};
 use mutual_node::home::{Home, HomeEnv};
 use mutual_node::record::RunRecord;
@@ -39,7 +40,8 @@ impl Account {
         let store = home.store();
         let blocks = BlockStore::open(&store).map_err(|e| explain::open_store(&e))?;
         let runs = RunStore::open(&store.join("runs")).map_err(|e| explain::file(&e))?;
-        let staging = StagingArea::open(&store.join("staging")).map_err(|e| explain::file(&e))?;
+        let staging = StagingArea::open(&store.join("staging"), &GUEST_FOLDERS)
+            .map_err(|e| explain::file(&e))?;
         Ok(Self {
             home,
             blocks,

@@ -154,9 +154,14 @@ impl Parent {
         self.wait(|heard| heard.stopped).await;
     }
 
-    /// Says how the guest ended. The last word: the parent kills this process.
+    /// Says how the guest ended, and waits to be killed; comes back when the parent is gone.
+    ///
+    /// The parent measures this process first, for which it must be asleep, and kills it then: whatever is torn down
+    /// here would only take time from both.
     pub(crate) fn report(ended: &Ended) {
         let _a_parent_that_is_gone_ends_this_process = send(socket(), Kind::Ended, &encode(ended));
+        let mut rest = Link::new(socket());
+        while rest.receive().is_ok() {}
     }
 
     /// Several may wait at once, in one task: whoever is polled reads whatever there is, for all of them.

@@ -12,6 +12,7 @@ mod sandbox;
 mod server;
 mod stdin;
 
+pub use sandbox::GUEST_FOLDERS;
 pub use stdin::Source;
 
 use crate::clock::random;

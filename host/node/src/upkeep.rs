@@ -100,8 +100,6 @@ impl Upkeep<'_> {
             self.runs.remove(*run)?;
         }
         let now = UNIX_EPOCH + Duration::from_millis(now_ms);
-        self.runs
-            .remove_temporary(now.checked_sub(GRACE).unwrap_or(UNIX_EPOCH))?;
         // With an age of its own the person wants the space now; otherwise fresh content has an hour of grace.
         let grace = older_ms.map_or(GRACE, |_| Duration::ZERO);
         // Asked twice: runs that started meanwhile are looked at again under the store's lock.

@@ -4,7 +4,6 @@ use crate::fault::{Fault, FileError};
 use crate::folder::{self, Temporary};
 use mutual_content::{Block, FileBuilder, FileRoot};
 use mutual_protocol::{Cid, ids::Codec};
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -86,7 +85,7 @@ const VERSION: &str = "mutual-store 1\n";
 /// All names in a store's folder.
 const NAMES: [&str; 4] = ["version", "lock", "blocks", "temporary"];
 
-/// Blocks as plain files in `blocks/XX/CID` below one folder, which only its account can read.
+/// Blocks as plain files in `blocks/X/CID` below one folder, which only its account can read.
 ///
 /// Open it once and share it; many processes may open the same folder. Whoever imports or runs something holds a
 /// [`StoreGuard`] until a run record, or whatever else the next collection will be told as a root, names the result.
@@ -221,7 +220,7 @@ impl BlockStore {
         if fs::symlink_metadata(&path).is_ok_and(|found| found.len() == block.bytes().len() as u64)
         {
             // Where the time cannot be set, nothing can be removed either.
-            let _touched = utimensat(CWD, &path, &NOW, AtFlags::SYMLINK_NOFOLLOW);
+            let _touched = folder::touch(&path);
             return Ok(());
         }
         let temporary = self.temporary();
@@ -344,14 +343,15 @@ impl BlockStore {
             .map_err(FileError::at(&path))
     }
 
-    /// The last characters are spread evenly, all but the very last one: 1,024 folders.
+    /// The last characters are spread evenly, all but the very last one: 32 folders. A file system looks names up in a
+    /// large folder as fast as in a small one, and a folder that is made costs more than a file.
     fn path(&self, cid: Cid) -> PathBuf {
         let name = canonical(cid).to_string();
         let fold = name
             .len()
-            .checked_sub(3)
-            .and_then(|start| name.get(start..start + 2))
-            .unwrap_or("__");
+            .checked_sub(2)
+            .and_then(|start| name.get(start..=start))
+            .unwrap_or("_");
         self.blocks().join(fold).join(&name)
     }
 }
@@ -370,15 +370,3 @@ pub(crate) fn canonical(cid: Cid) -> Cid {
         _ => cid,
     }
 }
-
-/// For `utimensat`: both times are now.
-const NOW: Timestamps = Timestamps {
-    last_access: Timespec {
-        tv_sec: 0,
-        tv_nsec: UTIME_NOW,
-    },
-    last_modification: Timespec {
-        tv_sec: 0,
-        tv_nsec: UTIME_NOW,
-    },
-};

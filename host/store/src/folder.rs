@@ -2,7 +2,9 @@
 
 use crate::fault::FileError;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{Dir, DirEntry, Mode, OFlags, openat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, DirEntry, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, openat, utimensat,
+};
 use rustix::io::Errno;
 use rustix::path::Arg;
 use std::ffi::CString;
@@ -15,6 +17,17 @@ use std::time::SystemTime;
 
 /// How the name of every temporary file starts.
 const TEMPORARY: &str = ".mc-";
+/// For `utimensat`: both times are now.
+const NOW: Timestamps = Timestamps {
+    last_access: Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    },
+    last_modification: Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    },
+};
 
 /// Makes `path` and the folders above it, for this account only. It may be there already.
 pub(crate) fn make(path: &Path) -> Result<(), FileError> {
@@ -62,6 +75,11 @@ pub(crate) fn entry_names(folder: BorrowedFd<'_>) -> Result<Vec<CString>, Errno>
         .into_iter()
         .filter(|name| !matches!(name.as_bytes(), b"." | b".."))
         .collect())
+}
+
+/// Sets the times of a file or folder to now. A link is not followed.
+pub(crate) fn touch(path: &Path) -> Result<(), FileError> {
+    utimensat(CWD, path, &NOW, AtFlags::SYMLINK_NOFOLLOW).map_err(FileError::at(path))
 }
 
 /// A number that no other caller in this process gets.

@@ -1,12 +1,13 @@
-//! Run records: one file per run, whose content is the caller's.
+//! Run records: one file per run, whose content is the caller's. Each change of it is a line more.
 
 use crate::fault::FileError;
-use crate::folder::{self, Temporary};
+use crate::folder;
 use mutual_protocol::JobId;
 use std::cmp::Reverse;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
-use std::{fs, io};
 
 /// One run, as its file's name tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ pub enum ReadRunError {
     File(#[from] FileError),
 }
 
-/// The folder of run records: one file per run, `START-JOB.json`, so that a listing needs no file's content.
+/// The folder of run records: one file per run, `START-JOB.jsonl`, so that a listing needs no file's content.
 #[derive(Debug)]
 pub struct RunStore {
     root: PathBuf,
@@ -96,17 +97,18 @@ impl RunStore {
         })
     }
 
-    /// Writes a run's record at once: a reader sees the old one or the new one.
+    /// Writes a run's record, which must be one line: a reader sees the old one or the new one.
     ///
-    /// It is not forced to the disk: an attached run dies with its process anyhow, two barriers would cost it a
-    /// millisecond, and a record that a power cut tore is told as damaged.
+    /// The line is appended to the run's file, and the last whole one counts: a file made anew for each change, and one
+    /// deleted, would cost more than the rest of the record. It is not forced to the disk: an attached run dies with
+    /// its process anyhow, two barriers would cost it a millisecond, and a first line that a power cut tore is told as
+    /// damaged.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written; then the old one still counts.
     pub fn write(&self, run: Run, record: &[u8]) -> Result<(), FileError> {
-        let mut file = Temporary::create(&self.root, 0o600)?;
-        file.write(record)?;
-        file.rename(&self.path(run))
+        let path = self.path(run);
+        append(&path, record).map_err(FileError::at(&path))
     }
 
     /// A run's record.
@@ -120,7 +122,8 @@ impl RunStore {
             .find(|run| run.job == job)
             .ok_or(ReadRunError::Unknown { job })?;
         let path = self.path(run);
-        Ok(fs::read(&path).map_err(FileError::at(&path))?)
+        let lines = fs::read(&path).map_err(FileError::at(&path))?;
+        Ok(newest(&lines).to_vec())
     }
 
     /// All runs, newest first, without reading their records.
@@ -152,7 +155,7 @@ impl RunStore {
         for run in self.list()? {
             let path = self.path(run);
             let record = match fs::read(&path) {
-                Ok(bytes) => parse(&bytes).map_err(|error| error.to_string()),
+                Ok(lines) => parse(newest(&lines)).map_err(|error| error.to_string()),
                 // Collected since it was listed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => Err(error.to_string()),
@@ -202,24 +205,46 @@ impl RunStore {
         folder::remove_file(&self.path(run))
     }
 
-    /// Removes what killed processes have left half-written before `before`.
-    ///
-    /// # Errors
-    /// When the folder cannot be read.
-    pub fn remove_temporary(&self, before: SystemTime) -> Result<(), FileError> {
-        folder::remove_temporary(&self.root, before)
-    }
-
     fn path(&self, run: Run) -> PathBuf {
         self.root
-            .join(format!("{:013}-{}.json", run.started_ms, run.job))
+            .join(format!("{:013}-{}.jsonl", run.started_ms, run.job))
     }
+}
+
+/// Appends a line, whole or not at all.
+fn append(path: &Path, record: &[u8]) -> io::Result<()> {
+    if record.contains(&b'\n') {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)?;
+    let before = file.metadata()?.len();
+    // After a line that was torn, this one begins with its end.
+    let start: &[u8] = if before == 0 { b"" } else { b"\n" };
+    let line = [start, record, b"\n"].concat();
+    file.write_all(&line)
+        .inspect_err(|_disk_full| drop(file.set_len(before)))
+}
+
+/// The last whole line; all of a file that has none.
+fn newest(lines: &[u8]) -> &[u8] {
+    let Some(end) = lines.iter().rposition(|byte| *byte == b'\n') else {
+        return lines;
+    };
+    let (whole, _torn) = lines.split_at(end);
+    whole
+        .rsplit(|byte| *byte == b'\n')
+        .find(|line| !line.is_empty())
+        .unwrap_or_default()
 }
 
 impl Run {
     /// Reads a file's name; other files are none of ours.
     fn parse(name: &str) -> Option<Self> {
-        let (started, job) = name.strip_suffix(".json")?.split_once('-')?;
+        let (started, job) = name.strip_suffix(".jsonl")?.split_once('-')?;
         Some(Self {
             started_ms: started.parse().ok()?,
             job: job.parse().ok()?,

@@ -278,12 +278,19 @@ impl Mc {
         until("sandbox processes end with their parents", || {
             orphans().is_empty().then_some(())
         });
-        let mut left = self.left_behind("data/store/staging");
+        let mut left = self.staged();
         left.extend(self.left_behind("data/store/temporary"));
         left.extend(self.left_behind("run"));
         left.extend(temporary(&self.home()));
         left.extend(temporary(&self.work()));
         assert!(left.is_empty(), "left behind: {left:?}");
+    }
+
+    /// Files of guests' roots. Staging folders stay, with their locks.
+    pub(crate) fn staged(&self) -> Vec<PathBuf> {
+        let mut left = self.left_behind("data/store/staging");
+        left.retain(|path| path.extension().is_none_or(|extension| extension != "lock"));
+        left
     }
 
     /// The control sockets in the runtime folder.

@@ -92,7 +92,7 @@ impl Attempt {
         tasks: &TaskGroup,
     ) -> Result<(), Outcome> {
         let running = sandbox::start(shared, &self.token, code, &root)?;
-        self.watch = Some(progress::Watch::new(root.progress()));
+        self.watch = Some(progress::Watch::new(root.path()));
         self.root = Some(root);
         tasks.spawn("sandbox", running.driver.run());
         if let Some(source) = input {

@@ -20,13 +20,14 @@ pub(super) struct Progress {
 /// Looks at the file again and again, and tells only what changed.
 #[derive(Debug)]
 pub(super) struct Watch {
-    path: PathBuf,
+    root: PathBuf,
     last: Option<Progress>,
 }
 
 impl Watch {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, last: None }
+    /// A watch on the guest whose root is the folder `root`.
+    pub(super) const fn new(root: PathBuf) -> Self {
+        Self { root, last: None }
     }
 
     /// The newest progress, when it is another than the last time.
@@ -39,10 +40,13 @@ impl Watch {
         Some(now)
     }
 
-    /// The guest may have put anything at the path: links are not followed, and only a regular file is read.
+    /// The guest may have put anything at the path: no link on it is followed, and only a regular file is read.
     fn read(&self) -> Option<Progress> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::open(&self.path, flags, Mode::empty()).ok()?;
+        let folder = flags | OFlags::DIRECTORY;
+        let root = rustix::fs::open(&self.root, folder, Mode::empty()).ok()?;
+        let folder = rustix::fs::openat(root, ".mc", folder, Mode::empty()).ok()?;
+        let file = rustix::fs::openat(folder, "progress", flags, Mode::empty()).ok()?;
         let mut file = std::fs::File::from(file);
         let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
         file.seek(SeekFrom::Start(metadata.len().saturating_sub(TAIL_BYTES)))
@@ -90,8 +94,13 @@ mod tests {
     #[test]
     fn a_change_is_told_once_and_links_are_not_followed() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("progress");
-        let mut watch = Watch::new(path.clone());
+        let (own, path) = (
+            folder.path().join(".mc"),
+            folder.path().join(".mc/progress"),
+        );
+        let mut watch = Watch::new(folder.path().to_owned());
+        assert_eq!(watch.look(), None);
+        std::fs::create_dir(&own).unwrap();
         assert_eq!(watch.look(), None);
         std::fs::write(&path, "1/2 x\n").unwrap();
         assert_eq!(watch.look().map(|p| p.done), Some(1));
@@ -99,6 +108,11 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         std::fs::write(folder.path().join("secret"), "9/9 secret\n").unwrap();
         std::os::unix::fs::symlink(folder.path().join("secret"), &path).unwrap();
+        assert_eq!(watch.look(), None);
+        std::fs::rename(&own, folder.path().join("moved")).unwrap();
+        std::fs::create_dir(folder.path().join("other")).unwrap();
+        std::fs::write(folder.path().join("other/progress"), "9/9 secret\n").unwrap();
+        std::os::unix::fs::symlink("other", &own).unwrap();
         assert_eq!(watch.look(), None);
     }
 }

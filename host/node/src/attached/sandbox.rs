@@ -23,6 +23,9 @@ const DISK_BYTES_LEFT: u64 = 64 << 10;
 /// Compiled programs on this machine's disk, in bytes; those used longest ago go first. CPython takes 80 MiB.
 const CACHE_BYTES_MAX: u64 = 4 << 30;
 
+/// The folders that every guest finds in its root: for its outputs, for whatever it likes, and to talk to the host.
+pub const GUEST_FOLDERS: [&str; 3] = ["out", "tmp", ".mc"];
+
 /// Longest detail of an outcome, bytes: a path or two, in an attempt record of at most 4 KiB.
 const DETAIL_BYTES_MAX: usize = 2 << 10;
 
@@ -37,12 +40,7 @@ pub(super) struct Root {
 impl Root {
     /// The folder that the guest sees as `/`.
     pub(super) fn path(&self) -> PathBuf {
-        self.staging.path().join("root")
-    }
-
-    /// Where the guest tells its progress.
-    pub(super) fn progress(&self) -> PathBuf {
-        self.path().join(".mc/progress")
+        self.staging.path().to_owned()
     }
 
     /// What lay there before the guest ran.
@@ -59,7 +57,7 @@ impl Root {
 /// Lays out the guest's root: inputs, and the folders that every guest finds. Blocks on the disk.
 pub(super) fn stage(shared: &Shared) -> Result<Root, Outcome> {
     let staging = shared.staging.create().map_err(|e| host_failed(&e))?;
-    let root = staging.path().join("root");
+    let root = staging.path().to_owned();
     let spec = shared.prepared.spec.value();
     let mut writable = Vec::new();
     for preopen in spec.preopens.iter().filter(|preopen| preopen.writable) {
@@ -69,15 +67,6 @@ pub(super) fn stage(shared: &Shared) -> Result<Root, Outcome> {
             None => writable.extend(shared.prepared.root_entries()),
         }
     }
-    let made = ["out", "tmp", ".mc"]
-        .iter()
-        .try_for_each(|name| std::fs::create_dir_all(root.join(name)));
-    made.map_err(|e| {
-        host_failed(&FileError {
-            path: root.clone(),
-            source: e,
-        })
-    })?;
     shared
         .blocks
         .materialise(&shared.prepared.manifest, &root, &writable)
@@ -86,13 +75,6 @@ pub(super) fn stage(shared: &Shared) -> Result<Root, Outcome> {
             MaterialiseError::Content { source, .. } => failed(content_code(source), &e),
             _ => failed(codes::STORE_IO, &e),
         })?;
-    let progress = root.join(".mc/progress");
-    std::fs::File::create(&progress).map_err(|e| {
-        host_failed(&FileError {
-            path: progress,
-            source: e,
-        })
-    })?;
     let no_limit = DiskUse {
         bytes: u64::MAX,
         files: u64::MAX,

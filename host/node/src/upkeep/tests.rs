@@ -25,7 +25,7 @@ impl House {
         Self {
             blocks: BlockStore::open(&open("store")).unwrap(),
             runs: RunStore::open(&open("runs")).unwrap(),
-            staging: StagingArea::open(&open("staging")).unwrap(),
+            staging: StagingArea::open(&open("staging"), &["out"]).unwrap(),
             folder,
         }
     }

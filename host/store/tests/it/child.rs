@@ -57,6 +57,7 @@ fn part() {
         "write" => write(&folder),
         "stream" => stream(&folder),
         "stage" => stage(&folder),
+        "journal" => crate::journal::part(&folder, ready),
         "full" => full(&folder),
         "read-only" => read_only(&folder),
         other => panic!("no part {other}"),
@@ -87,9 +88,11 @@ fn stream(folder: &Path) {
 
 /// Holds a staging folder until it is killed.
 fn stage(folder: &Path) {
-    let staging = StagingArea::open(folder).unwrap().create().unwrap();
-    std::fs::create_dir(staging.path().join("root")).unwrap();
-    std::fs::write(staging.path().join("root/file"), b"x").unwrap();
+    let area = StagingArea::open(folder, &["out"]).unwrap();
+    let staging = area.create().unwrap();
+    std::fs::create_dir(staging.path().join("out/folder")).unwrap();
+    std::fs::write(staging.path().join("out/folder/file"), b"x").unwrap();
+    std::fs::write(staging.path().join("file"), b"x").unwrap();
     ready();
     io::stdin().read_exact(&mut [0]).unwrap_err();
 }

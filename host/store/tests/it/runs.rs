@@ -4,7 +4,7 @@ use crate::files;
 use mutual_protocol::JobId;
 use mutual_store::{FindRunError, ReadRunError, Run, RunStore};
 use std::fs;
-use std::time::{Duration, SystemTime};
+use std::io::Write as _;
 
 fn run(started_ms: u64, byte: u8) -> Run {
     Run {
@@ -81,7 +81,7 @@ fn damaged_records_hide_no_others() {
     fs::create_dir(
         folder
             .path()
-            .join(format!("0000000000004-{}.json", run(4, 4).job)),
+            .join(format!("0000000000004-{}.jsonl", run(4, 4).job)),
     )
     .unwrap();
     fs::write(folder.path().join("notes.txt"), b"").unwrap();
@@ -105,16 +105,25 @@ fn damaged_records_hide_no_others() {
 }
 
 #[test]
-fn what_a_killed_process_has_left_goes() {
+fn the_last_whole_line_counts() {
     let folder = tempfile::tempdir().unwrap();
     let runs = RunStore::open(folder.path()).unwrap();
-    let half = folder.path().join(".mc-1-1");
-    fs::write(&half, b"{").unwrap();
-    runs.write(run(1, 1), b"{}").unwrap();
-    runs.remove_temporary(SystemTime::UNIX_EPOCH).unwrap();
-    assert!(half.exists());
-    let later = fs::metadata(&half).unwrap().modified().unwrap() + Duration::from_secs(1);
-    runs.remove_temporary(later).unwrap();
-    assert_eq!(files(folder.path()).len(), 1);
-    assert_eq!(runs.list().unwrap(), [run(1, 1)]);
+    let run = run(1, 1);
+    runs.write(run, b"first").unwrap();
+    let path = folder.path().join(files(folder.path()).pop().unwrap());
+    let tear = |torn: &[u8]| {
+        let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(torn).unwrap();
+    };
+    tear(b"sec");
+    assert_eq!(runs.read(run.job).unwrap(), b"first");
+    runs.write(run, b"third").unwrap();
+    tear(b"four");
+    assert_eq!(runs.read(run.job).unwrap(), b"third");
+    let error = runs.write(run, b"two\nlines").unwrap_err();
+    assert_eq!(error.source.kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(runs.read(run.job).unwrap(), b"third");
+    // The first line of all was torn: that is for the caller to find out.
+    fs::write(&path, b"fir").unwrap();
+    assert_eq!(runs.read(run.job).unwrap(), b"fir");
 }

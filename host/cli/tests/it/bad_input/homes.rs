@@ -143,7 +143,7 @@ fn in_small_home(mc: &Mc, size: &str, args: &str) -> Option<Ran> {
     let script = format!(
         "mount -t tmpfs -o size={size} none \"$MC_HOME\"
         code=0; \"$MC\" run {args} || code=$?
-        find \"$MC_HOME\"/data/store/staging \"$MC_HOME\"/data/store/temporary \"$MC_HOME\"/run -type f -o -type s \\
+        find \"$MC_HOME\"/data/store/staging \"$MC_HOME\"/data/store/temporary \"$MC_HOME\"/run -type f ! -name '*.lock' -o -type s \\
             2>/dev/null | sed 's/^/left: /' >&2
         exit $code"
     );

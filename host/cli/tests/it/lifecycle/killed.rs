@@ -8,7 +8,9 @@ use rustix::process::Signal;
 
 /// A run of `sleep` that has said its first word, and its sandbox.
 fn sleeping(mc: &Mc) -> (Running, u32) {
-    let mut running = mc.start(["run", "--name", "victim", &text(guest("sleep")), "1000"]);
+    mc.write("input", b"1");
+    let sleep = text(guest("sleep"));
+    let mut running = mc.start(["run", "--name", "victim", "-i", "input", &sleep, "1000"]);
     running.line("sleeping");
     let runner = child(running.pid(), " runner ");
     (running, runner)
@@ -30,7 +32,7 @@ fn kill_9_of_mc_ends_the_program_and_the_next_run_cleans_up() {
         is_gone(runner).then_some(())
     });
     assert_eq!(mc.sockets().len(), 1, "what a killed process leaves");
-    assert!(!mc.left_behind("data/store/staging").is_empty());
+    assert_eq!(mc.staged().len(), 1, "its input");
 
     let listed = mc.run(["ps", "-a"]).clean().stdout;
     assert!(
