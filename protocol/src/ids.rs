@@ -1,7 +1,7 @@
 //! Identifiers: opaque newtypes with one text form each. Nothing here can be forged from a wrong length.
 
 mod cid;
-mod text;
+pub(crate) mod text;
 mod token;
 
 pub use cid::{Cid, CidError, Codec};

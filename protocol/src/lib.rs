@@ -7,17 +7,22 @@
 //! Untrusted bytes take one way in: [`sign::Signed::decode`] (size, canonical form) → [`sign::Signed::verify`]
 //! (signature) → [`sign::Verified`]. Only `Verified<T>` is accepted by the state machines.
 
+pub mod admission;
+pub mod bounded;
 pub mod codec;
 pub mod codes;
+pub mod discovery;
 pub mod ids;
 pub mod lease;
 pub mod limits;
 pub mod manifest;
 pub mod membership;
+pub mod message;
 pub mod outcome;
 pub mod receipt;
 pub mod sign;
 pub mod spec;
+pub mod ticket;
 
 pub use ids::{
     Cid, Digest, Epoch, FencingToken, Generation, JobId, NodeId, OwnerId, PoolId, PublicKey,

@@ -76,6 +76,42 @@ pub const STDIO_BYTES_MAX: u64 = 16 << 30;
 pub const LOG_BYTES_MAX: u64 = 16 << 20;
 /// Days that outputs and logs are kept when the spec does not say.
 pub const KEEP_DAYS_DEFAULT: u64 = 7;
+/// Bytes of one message between two members: an offer with the largest spec (1 MiB) and every earlier failure (77 kB).
+pub const NODE_MESSAGE_BYTES_MAX: usize = 5 << 18;
+/// Bytes of what one side says before the other is known to be a member: two proofs of 2 KiB.
+pub const HELLO_BYTES_MAX: usize = 4 << 10;
+/// Bytes of one membership proof: a certificate and a delegation of 512 bytes, each with its envelope.
+pub const MEMBER_PROOF_BYTES_MAX: usize = 2 << 10;
+/// Characters of a ticket: what terminals, chats and QR codes (2,953 bytes) take in one piece.
+pub const TICKET_CHARS_MAX: usize = 2 << 10;
+/// Nodes that one ticket names as admitting.
+pub const ADMITTERS_MAX: usize = 4;
+/// Addresses in one ticket, host record or job ad: two families, two transports, local, public and relayed, with room.
+pub const ADDRESSES_MAX: usize = 16;
+/// Bytes of one address: a relayed one with two peer ids has 180.
+pub const ADDRESS_BYTES_MAX: usize = 256;
+/// Bytes of a host's name: a DNS label has 63.
+pub const HOST_NAME_BYTES_MAX: usize = 64;
+/// Bytes of one line for a person: the detail of a refusal, the text of a progress bar, an engine's build id.
+pub const LINE_BYTES_MAX: usize = 256;
+/// Bytes of what a person is told about an attempt's end: a trap's backtrace, a validator's message.
+pub const ENDING_BYTES_MAX: usize = 16 << 10;
+/// Bytes of standard input or output in one message: a pipe's size on Linux.
+pub const CHUNK_BYTES_MAX: usize = 64 << 10;
+/// Reasons of one host against one offer; there are fewer kinds.
+pub const DECLINE_REASONS_MAX: usize = 16;
+/// Longest validity of a membership certificate from now, milliseconds: it is renewed by itself, long before.
+pub const MEMBERSHIP_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1_000;
+/// Longest validity of a transport key from now, milliseconds: one process of `mc`, for a day.
+pub const DELEGATION_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+/// What the wall clocks of two members may differ by, milliseconds: a wrong time zone, not a wrong date.
+pub const CLOCK_SLACK_MS: u64 = 60 * 60 * 1_000;
+/// Longest life of a host record, milliseconds.
+pub const HOST_RECORD_LIFE_MS_MAX: u64 = 30 * 60 * 1_000;
+/// Longest life of a job ad, milliseconds.
+pub const JOB_AD_LIFE_MS_MAX: u64 = 10 * 60 * 1_000;
+/// Parts of a pool's work index, so that no node keeps all of it.
+pub const WORK_SHARDS: u8 = 16;
 
 /// One row of the generated page.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +142,11 @@ table! {
     WALL_SLACK_MS "ms", REGISTERS_MAX "registers", FRAME_BYTES_MAX "bytes",
     MEMORY_BYTES_DEFAULT "bytes", MEMORY_BYTES_MAX "bytes", DISK_BYTES_DEFAULT "bytes", FILES_MAX "files",
     STDIO_BYTES_MAX "bytes", LOG_BYTES_MAX "bytes", KEEP_DAYS_DEFAULT "days",
+    NODE_MESSAGE_BYTES_MAX "bytes", HELLO_BYTES_MAX "bytes", MEMBER_PROOF_BYTES_MAX "bytes",
+    TICKET_CHARS_MAX "characters", ADMITTERS_MAX "nodes", ADDRESSES_MAX "addresses", ADDRESS_BYTES_MAX "bytes",
+    HOST_NAME_BYTES_MAX "bytes", LINE_BYTES_MAX "bytes", ENDING_BYTES_MAX "bytes",
+    CHUNK_BYTES_MAX "bytes", DECLINE_REASONS_MAX "reasons", MEMBERSHIP_MS_MAX "ms", DELEGATION_MS_MAX "ms",
+    CLOCK_SLACK_MS "ms", HOST_RECORD_LIFE_MS_MAX "ms", JOB_AD_LIFE_MS_MAX "ms", WORK_SHARDS "shards",
 }
 
 const _: () = {
@@ -121,4 +162,6 @@ const _: () = {
     assert!(MEMORY_BYTES_DEFAULT <= MEMORY_BYTES_MAX);
     assert!(PATH_BYTES_MAX >= NAME_BYTES_MAX);
     assert!(FRAME_BYTES_MAX > BLOCK_BYTES_MAX);
+    assert!(CHUNK_BYTES_MAX < NODE_MESSAGE_BYTES_MAX);
+    assert!(DELEGATION_MS_MAX < MEMBERSHIP_MS_MAX);
 };

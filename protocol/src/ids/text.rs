@@ -39,9 +39,11 @@ pub enum ParseIdError {
 }
 
 pub(super) fn encode(prefix: &str, bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(prefix.len() + 1 + (bytes.len() * 8).div_ceil(5));
-    out.push_str(prefix);
-    out.push('-');
+    format!("{prefix}-{}", to_base32(bytes))
+}
+
+pub(crate) fn to_base32(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity((bytes.len() * 8).div_ceil(5));
     let (mut buffer, mut bits) = (0_u32, 0_u32);
     for byte in bytes {
         buffer = (buffer << 8) | u32::from(*byte);
@@ -85,9 +87,18 @@ pub(super) fn decode<const N: usize>(
     if got != want {
         return Err(ParseIdError::Length { want, got });
     }
-    let mut out = Vec::with_capacity(N);
+    let out = from_base32(rest)?;
+    let got = out.len();
+    out.try_into()
+        .map_err(|_out: Vec<u8>| ParseIdError::Length { want: N, got })
+}
+
+/// The bytes of a text of any length. A text whose length no bytes have may be taken: the caller knows the length,
+/// or spells the bytes again.
+pub(crate) fn from_base32(text: &str) -> Result<Vec<u8>, ParseIdError> {
+    let mut out = Vec::with_capacity(text.len() * 5 / 8);
     let (mut buffer, mut bits) = (0_u32, 0_u32);
-    for found in rest.chars() {
+    for found in text.chars() {
         let value = ALPHABET
             .iter()
             .position(|b| char::from(*b) == found)
@@ -100,15 +111,14 @@ pub(super) fn decode<const N: usize>(
             buffer &= (1 << bits) - 1;
         }
     }
-    if buffer != 0 {
-        return Err(ParseIdError::Padding);
+    if buffer == 0 {
+        Ok(out)
+    } else {
+        Err(ParseIdError::Padding)
     }
-    let got = out.len();
-    out.try_into()
-        .map_err(|_out: Vec<u8>| ParseIdError::Length { want: N, got })
 }
 
-pub(super) fn deserialize_bytes<'de, const N: usize, D: serde::Deserializer<'de>>(
+pub(crate) fn deserialize_bytes<'de, const N: usize, D: serde::Deserializer<'de>>(
     d: D,
 ) -> Result<[u8; N], D::Error> {
     struct Exact<const N: usize>;

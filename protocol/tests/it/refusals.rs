@@ -161,6 +161,6 @@ fn a_message_is_of_one_kind_only() {
     let mut tags: Vec<_> = all.0.values().map(|(tag, _)| *tag).collect();
     tags.sort_unstable();
     tags.dedup();
-    assert_eq!(tags.len(), 18, "{tags:?}");
+    assert_eq!(tags.len(), 22, "{tags:?}");
     sample::visit_all(&mut Try(all.0));
 }

@@ -163,7 +163,7 @@ fn take<T: Message>(bytes: &[u8]) {
 }
 
 /// Tries random inputs; the failing one is in the panic's message.
-fn try_all<S: Strategy>(inputs: &S, test: impl Fn(S::Value)) {
+pub(crate) fn try_all<S: Strategy>(inputs: &S, test: impl Fn(S::Value)) {
     let config = Config {
         failure_persistence: None,
         ..Config::with_cases(128)

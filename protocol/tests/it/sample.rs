@@ -23,8 +23,8 @@ use mutual_testkit::seeds;
 use std::sync::LazyLock;
 
 /// 1 January 2027, milliseconds since 1970.
-const NEW_YEAR_MS: u64 = 1_798_761_600_000;
-const POOL: [u8; 32] = *b"test seed of the key of a pool..";
+pub(crate) const NEW_YEAR_MS: u64 = 1_798_761_600_000;
+pub(crate) const POOL: [u8; 32] = *b"test seed of the key of a pool..";
 const REGEN: [u8; 32] = *b"test seed of a key for regen....";
 
 pub(crate) fn key(seed: &[u8; 32]) -> SigningKey {
@@ -50,7 +50,7 @@ pub(crate) fn witnesses(n: usize) -> Vec<SigningKey> {
     keys
 }
 
-fn pool() -> PoolId {
+pub(crate) fn pool() -> PoolId {
     PoolId::from(key(&POOL).public())
 }
 
@@ -201,7 +201,7 @@ pub(crate) fn rules(spec: &Verified<JobSpec>) -> Rules<'_> {
     Rules::new(spec, &Ed25519)
 }
 
-fn requirements() -> Requirements {
+pub(crate) fn requirements() -> Requirements {
     Requirements {
         cpus: 2,
         memory_bytes_min: 1 << 30,
@@ -381,7 +381,7 @@ pub(crate) fn stored() -> Verified<Stored> {
     })
 }
 
-fn offer() -> Verified<Offer> {
+pub(crate) fn offer() -> Verified<Offer> {
     owner().sign(Offer {
         spec: Cid::of(Codec::DagCbor, &spec().signed().encode()),
         register: register(),
@@ -391,7 +391,7 @@ fn offer() -> Verified<Offer> {
     })
 }
 
-fn claim() -> Verified<Claim> {
+pub(crate) fn claim() -> Verified<Claim> {
     host().sign(Claim {
         token: token(2),
         host: node(&host()),
@@ -402,7 +402,7 @@ fn claim() -> Verified<Claim> {
     })
 }
 
-fn nack(reason: NackReason, decided: Option<ResultCert>) -> Nack {
+pub(crate) fn nack(reason: NackReason, decided: Option<ResultCert>) -> Nack {
     Nack {
         asked: token(3),
         reason,
@@ -412,7 +412,7 @@ fn nack(reason: NackReason, decided: Option<ResultCert>) -> Nack {
     }
 }
 
-fn renew(number: u32, lease: Option<LeaseCert>) -> Verified<Renew> {
+pub(crate) fn renew(number: u32, lease: Option<LeaseCert>) -> Verified<Renew> {
     host().sign(Renew {
         token: token(2),
         number,
@@ -422,7 +422,7 @@ fn renew(number: u32, lease: Option<LeaseCert>) -> Verified<Renew> {
     })
 }
 
-fn vote_req(value: Value) -> Verified<VoteReq> {
+pub(crate) fn vote_req(value: Value) -> Verified<VoteReq> {
     host().sign(VoteReq {
         token: token(2),
         value,
@@ -431,7 +431,7 @@ fn vote_req(value: Value) -> Verified<VoteReq> {
     })
 }
 
-fn release() -> Verified<Release> {
+pub(crate) fn release() -> Verified<Release> {
     host().sign(Release {
         token: token(1),
         blame: Blame::Guest,
@@ -483,6 +483,7 @@ pub(crate) fn visit_all(visitor: &mut impl Visitor) {
     visitor.visit("release", release());
     let (register, epoch) = (register(), Epoch(3));
     visitor.visit("preempt", owner().sign(Preempt { register, epoch }));
+    crate::pool_sample::visit_all(visitor);
 }
 
 /// Somebody who has no part in the job.

@@ -1,7 +1,11 @@
 //! The largest messages that honest nodes can make fit the caps of their kinds.
 
+use crate::pool_sample;
 use crate::sample::{self, node, register};
+use mutual_protocol::admission::JoinRequest;
+use mutual_protocol::bounded::List;
 use mutual_protocol::codec;
+use mutual_protocol::discovery::{Contact, HostRecord, Issue, JobAd};
 use mutual_protocol::lease::{
     CheckpointHead, Claim, Commit, Committed, LeaseCert, Nack, NackReason, Offer, Promise,
     QuorumCert, Release, Renew, ResultCert, Value, Vote, VoteReq,
@@ -173,6 +177,59 @@ fn a_claim_with_the_largest_membership_fits() {
         membership: Some(fits(largest)),
         nonce: mutual_protocol::ids::Nonce::from_bytes([0xff; 16]),
         quote: Some(u64::MAX),
+    });
+}
+
+#[test]
+fn the_largest_record_and_ad_fit() {
+    let address = pool_sample::line(&"a".repeat(limits::ADDRESS_BYTES_MAX));
+    let addresses = List::new(vec![address; limits::ADDRESSES_MAX]).unwrap();
+    let issue = Issue {
+        sequence: u64::MAX,
+        issued_at_ms: u64::MAX,
+        life_ms: u32::MAX,
+    };
+    fits(HostRecord {
+        name: pool_sample::line(&"n".repeat(limits::HOST_NAME_BYTES_MAX)),
+        issue,
+        memory_bytes: u64::MAX,
+        disk_bytes: u64::MAX,
+        build: pool_sample::line(&"b".repeat(limits::LINE_BYTES_MAX)),
+        addresses: addresses.clone(),
+        ..pool_sample::host_record_body()
+    });
+    let contact = |(i, key): (usize, &_)| Contact {
+        node: node(key),
+        addresses: List::cut(addresses.iter().take(if i == 0 { 16 } else { 0 }).cloned()),
+    };
+    let contacts = sample::witnesses(7)
+        .iter()
+        .enumerate()
+        .map(contact)
+        .collect();
+    fits(JobAd {
+        issue,
+        generation: Generation(u64::MAX),
+        witnesses: List::new(contacts).unwrap(),
+        ..pool_sample::job_ad_body()
+    });
+}
+
+#[test]
+fn the_largest_request_to_join_fits() {
+    fits(JoinRequest {
+        name: pool_sample::line(&"n".repeat(limits::HOST_NAME_BYTES_MAX)),
+        roles: [
+            Role::Submit,
+            Role::Host,
+            Role::Witness,
+            Role::Store,
+            Role::Relay,
+            Role::Gateway,
+        ]
+        .into(),
+        wall_ms: u64::MAX,
+        ..pool_sample::join_body()
     });
 }
 

@@ -1,12 +1,14 @@
 //! Golden vectors: the bytes of one value of every kind, which no release may change.
 
-use crate::golden;
 use crate::sample::{self, Visitor};
+use crate::{golden, pool_sample};
+use mutual_protocol::admission::{Answer, Hello};
 use mutual_protocol::codec::{self, DecodeError};
 use mutual_protocol::lease::NackReason;
 use mutual_protocol::membership::Role;
 use mutual_protocol::outcome::{Blame, Outcome};
 use mutual_protocol::sign::{Ed25519, Message};
+use mutual_protocol::ticket::Ticket;
 use mutual_protocol::{Signed, Verified, limits};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeSet;
@@ -41,6 +43,20 @@ impl Files {
         let read: Result<T, DecodeError> =
             codec::decode(&golden::read_hex(&path), limits::MANIFEST_BYTES_MAX);
         assert_eq!(read.unwrap(), *value, "{name}");
+        self.0.insert(path);
+    }
+
+    /// Bytes with an encoding of their own.
+    fn bytes<T: PartialEq + Debug>(
+        &mut self,
+        name: &str,
+        value: &T,
+        encode: impl Fn(&T) -> Vec<u8>,
+        decode: impl Fn(&[u8]) -> T,
+    ) {
+        let path = path(name, 1);
+        golden::check(&path, &golden::to_hex(&encode(value)));
+        assert_eq!(decode(&golden::read_hex(&path)), *value, "{name}");
         self.0.insert(path);
     }
 }
@@ -103,6 +119,28 @@ const ROLES: [Role; 6] = [
     Role::Gateway,
 ];
 
+fn pool_files(files: &mut Files) {
+    files.plain("member-proof", &pool_sample::delegated_proof());
+    files.plain("refusals", &pool_sample::REFUSALS.to_vec());
+    for (name, messages) in pool_sample::messages() {
+        files.plain(name, &messages);
+    }
+    files.bytes(
+        "ticket",
+        &pool_sample::ticket(),
+        |ticket| ticket.to_text().into_bytes(),
+        |text| Ticket::parse(std::str::from_utf8(text).unwrap()).unwrap(),
+    );
+    for (name, hello) in pool_sample::hellos() {
+        files.bytes(name, &hello, Hello::encode, |b| Hello::decode(b).unwrap());
+    }
+    for (name, answer) in pool_sample::answers() {
+        files.bytes(name, &answer, Answer::encode, |b| {
+            Answer::decode(b).unwrap()
+        });
+    }
+}
+
 /// Each value is encoded and compared with its file; each file is decoded, verified and compared with its value; and
 /// there is no file that nobody looks at.
 #[test]
@@ -120,6 +158,7 @@ fn bytes_are_those_of_the_vectors() {
     files.plain("blames", &BLAMES.to_vec());
     files.plain("nack-reasons", &REASONS.to_vec());
     files.plain("roles", &ROLES.to_vec());
+    pool_files(&mut files);
 
     let folder = mutual_testkit::repository_root().join("protocol/vectors");
     let on_disk: BTreeSet<String> = std::fs::read_dir(folder)
