@@ -5,7 +5,8 @@
 //! domain tag, a version, a size cap and a golden vector under `vectors/`.
 //!
 //! Untrusted bytes take one way in: [`sign::Signed::decode`] (size, canonical form) → [`sign::Signed::verify`]
-//! (signature) → [`sign::Verified`]. Only `Verified<T>` is accepted by the state machines.
+//! (signature) → [`sign::Verified`]. Only `Verified<T>` is accepted by the state machines. What carries signed objects
+//! over a connection ([`admission::Hello`], [`message::NodeMessage`]) is decoded first, and gives them out unverified.
 
 pub mod admission;
 pub mod bounded;

@@ -122,8 +122,7 @@ fn a_secret_is_compared_and_not_shown() {
 /// However long the addresses are, the text stays short, and the first addresses are in it.
 #[test]
 fn the_largest_ticket_is_cut_to_fit() {
-    let address =
-        |i: usize| -> Address { line(&format!("{i:0>width$}", width = ADDRESS_BYTES_MAX)) };
+    let address = |i: usize| -> Address { line(&format!("{i:0>ADDRESS_BYTES_MAX$}")) };
     let all: Vec<Address> = (0..ADDRESSES_MAX).map(address).collect();
     let nodes = (0..ADMITTERS_MAX).map(|i| NodeId::from_bytes([u8::try_from(i).unwrap(); 32]));
     let largest = Ticket {
