@@ -85,9 +85,14 @@ fn what_is_taken_has_one_spelling() {
                 let at = at.index(bytes.len());
                 bytes[at] = byte;
             }
-            if let Some(taken) = again(&bytes) {
-                assert_eq!(taken, bytes.trim_ascii(), "{name}");
-            }
+            let Some(taken) = again(&bytes) else { return };
+            // White space around a ticket does not count; in a message, the same byte may be a number.
+            let expected = if name == "ticket" {
+                bytes.trim_ascii()
+            } else {
+                &bytes
+            };
+            assert_eq!(taken, expected, "{name}");
         });
     }
 }
