@@ -1,5 +1,6 @@
 //! How an attempt ended, and whose doing it was: retries, exit codes, reputation and messages follow from these two.
 
+use crate::codes::Code;
 use serde::{Deserialize, Serialize};
 
 /// Who has to act when an attempt did not end well.
@@ -53,7 +54,7 @@ pub enum Outcome {
     DiskLimit,
     /// stdout and stderr passed their limit.
     OutputLimit,
-    /// The program cannot be run: malformed, an unknown import, no entry point.
+    /// The program cannot be run (malformed, an unknown import, no entry point), or what it left cannot be taken.
     Rejected {
         /// An error code of [`crate::codes`].
         code: String,
@@ -87,12 +88,12 @@ impl Outcome {
     }
 
     /// Exit code of `mc run` for this ending (docs: `mc run --help`): the program's own, or the shell's conventions.
-    pub const fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> u8 {
         match self {
             Self::Finished { exit_code } => *exit_code,
             Self::TimeLimit => 124,
             Self::RunnerFailed { .. } | Self::HostFailed { .. } => 125,
-            Self::Rejected { .. } => 126,
+            Self::Rejected { code, .. } => Code::find(code).map_or(126, |code| code.exit),
             Self::Trapped { .. } => 134,
             Self::OutOfFuel | Self::MemoryLimit | Self::DiskLimit | Self::OutputLimit => 137,
             Self::Cancelled => 143,
@@ -102,5 +103,23 @@ impl Outcome {
     /// Whether the program came to its own end, with whatever code.
     pub const fn is_finished(&self) -> bool {
         matches!(self, Self::Finished { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codes;
+
+    #[test]
+    fn a_rejected_program_ends_as_the_table_of_codes_says() {
+        let rejected = |code: &str| Outcome::Rejected {
+            code: code.to_owned(),
+            detail: String::new(),
+        };
+        for code in [codes::PROGRAM_IMPORT, codes::OUTPUT_LIMITS] {
+            assert_eq!(rejected(code.code).exit_code(), code.exit, "{code:?}");
+        }
+        assert_eq!(rejected("mc::of::tomorrow").exit_code(), 126);
     }
 }

@@ -98,6 +98,24 @@ fn too_many_files() {
     mc.assert_clean();
 }
 
+/// A path of at most 64 names can be named in a manifest.
+#[test]
+fn outputs_that_are_nested_too_deeply() {
+    let mc = Mc::new();
+    let program = text(guest("files"));
+    let folder = |names: usize| format!("/out{}", "/n".repeat(names - 1));
+    let run = |folder: &str| {
+        let file = format!("{folder}/file");
+        mc.run(["run", &program, "mkdir", folder, ",", "write", &file, "x"])
+    };
+    assert_eq!(run(&folder(63)).code, Some(0));
+    let ran = run(&folder(64)).fails(137, "mc::output::limits");
+    assert!(ran.stderr.contains("/n/n/file"), "{ran:#?}");
+    let record = mc.run(["inspect", "last", "-o", "json"]).clean().json();
+    assert_eq!(record["exit_code"], 137);
+    mc.assert_clean();
+}
+
 #[test]
 fn more_than_the_memory_limit() {
     let mc = Mc::new();
