@@ -15,7 +15,7 @@ mod stdin;
 pub use sandbox::GUEST_FOLDERS;
 pub use stdin::Source;
 
-use crate::clock::random;
+use crate::clock::{Clock, random};
 use crate::control::Door;
 use crate::prepare::Prepared;
 use crate::record::RunRecord;
@@ -31,7 +31,7 @@ use mutual_runner::{
 };
 use mutual_store::{BlockStore, Cancel, FileError, RunStore, Skipped, StagingArea};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -59,6 +59,8 @@ pub struct Attached {
     pub spawner: Spawner,
     /// A sandbox process that is starting up already.
     pub spare: Option<Spare>,
+    /// What all roles go by.
+    pub clock: Arc<dyn Clock>,
     /// Signs as owner and as host.
     pub owner: SigningKey,
     /// Signs as witness; made for this run.

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub const WALL_MS_MIN: u64 = 1_577_836_800_000;
 
 /// The clocks that a node reads.
-pub trait Clock: std::fmt::Debug + Send {
+pub trait Clock: std::fmt::Debug + Send + Sync {
     /// Nanoseconds since boot, also while the machine sleeps.
     fn boot(&self) -> BootNanos;
     /// Milliseconds since 1970; informative, and for expiry with hours of slack.

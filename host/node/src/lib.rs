@@ -7,6 +7,7 @@
 pub mod attached;
 pub mod clock;
 pub mod control;
+pub mod fit;
 pub mod home;
 pub mod identity;
 pub mod logs;
@@ -14,5 +15,7 @@ pub mod outputs;
 pub mod prepare;
 pub mod proofs;
 pub mod record;
+#[cfg(test)]
+mod rig;
 pub mod tasks;
 pub mod upkeep;

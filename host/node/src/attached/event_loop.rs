@@ -12,7 +12,6 @@ use super::roles::{Decision, Fact, Roles};
 use super::sandbox::Root;
 use super::server::{self, Asked};
 use super::{Attached, Event, Phase, RunCommand, RunError, RunEvent, Shared, Source};
-use crate::clock::{Clock as _, SystemClock, elapsed};
 use crate::control::{self, Door};
 use crate::logs::Stream;
 use crate::outputs::Collected;
@@ -102,9 +101,13 @@ impl Loop {
         (events, commands): (mpsc::Sender<RunEvent>, mpsc::Receiver<RunCommand>),
         (tasks, connections): (TaskGroup, TaskGroup),
     ) -> Result<Self, RunError> {
-        let record = Record::new(node.runs, (node.command, node.name, node.build), &prepared);
+        let record = Record::new(
+            (node.runs, node.clock.clone()),
+            (node.command, node.name, node.build),
+            &prepared,
+        );
         let socket = control::socket_path(&node.runtime, &prepared.spec.job());
-        let roles = Roles::new(&prepared.spec, node.owner, node.witness);
+        let roles = Roles::new(&prepared.spec, (node.owner, node.witness), node.clock);
         let cancel = Cancel::default();
         let shared = Shared {
             prepared,
@@ -168,25 +171,22 @@ impl Loop {
 
     /// Until the job is decided.
     pub(super) async fn serve(&mut self) -> Result<(), RunError> {
-        self.roles.open(SystemClock.boot())?;
-        loop {
-            while let Some(fact) = self.roles.next_fact() {
-                self.handle_fact(fact)?;
-            }
-            if self.decision.is_some() {
-                return Ok(());
-            }
+        self.open()?;
+        while self.decision.is_none() {
             let event = self.next_event().await;
             self.handle(event)?;
         }
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<(), RunError> {
+        self.roles.open()?;
+        self.handle_facts();
+        Ok(())
     }
 
     async fn next_event(&mut self) -> Event {
-        let now = SystemClock.boot();
-        let timer = self
-            .roles
-            .timer()
-            .map(|at| Instant::now() + elapsed(now, at));
+        let timer = self.roles.due_in().map(|left| Instant::now() + left);
         let patience_ends = self.stop.and_then(|stop| stop.patience_ends);
         let is_running = self
             .attempt
@@ -225,15 +225,23 @@ impl Loop {
             Event::Command(RunCommand::Stop { now }) => self.stop_run(now, false)?,
             Event::Command(RunCommand::Interrupt { now }) => self.stop_run(now, true)?,
             Event::Asked(asked) => self.handle_asked(asked)?,
-            Event::Timer => self.roles.tick(SystemClock.boot())?,
+            Event::Timer => self.roles.tick()?,
             Event::PatienceEnds => self.lose_patience(),
             Event::ProgressTick => self.look_at_progress(),
             Event::Room => {}
         }
+        self.handle_facts();
         Ok(())
     }
 
-    fn handle_fact(&mut self, fact: Fact) -> Result<(), RunError> {
+    /// What the roles came to by an event.
+    fn handle_facts(&mut self) {
+        while let Some(fact) = self.roles.next_fact() {
+            self.handle_fact(fact);
+        }
+    }
+
+    fn handle_fact(&mut self, fact: Fact) {
         match fact {
             Fact::Leased(token) => {
                 let attempt = Attempt::start(token, &self.shared, &self.tasks, &self.inbox.done_tx);
@@ -253,7 +261,6 @@ impl Loop {
                 self.decision = Some(*decision);
             }
         }
-        Ok(())
     }
 
     fn handle_done(&mut self, done: Done) -> Result<(), RunError> {
@@ -315,3 +322,6 @@ impl Loop {
         self.screen.show(RunEvent::Phase(phase));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 mod memory;
 
 use super::RunError;
-use crate::clock::{Clock as _, SystemClock, random};
+use crate::clock::{Clock, elapsed, random};
 use memory::Memory;
 use mutual_lease::{
     BootNanos, Claimant, Context, Holder, HolderEffect, HolderInput, Owner, OwnerEffect,
@@ -20,6 +20,7 @@ use mutual_protocol::{FencingToken, NodeId, RegisterId, Signed, SigningKey, Veri
 use std::collections::VecDeque;
 use std::num::NonZero;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The job is decided.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ pub(super) enum Fact {
 #[derive(Debug)]
 pub(super) struct Roles {
     spec: Arc<Verified<JobSpec>>,
+    clock: Arc<dyn Clock>,
     keys: Keys,
     witness: Witness,
     owner: Owner,
@@ -93,13 +95,18 @@ enum Mail {
 
 impl Roles {
     /// Roles for a job of one shard. `account` signs as owner and as host.
-    pub(super) fn new(spec: &Verified<JobSpec>, account: SigningKey, witness: SigningKey) -> Self {
+    pub(super) fn new(
+        spec: &Verified<JobSpec>,
+        (account, witness): (SigningKey, SigningKey),
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let spec = Arc::new(spec.clone());
         Self {
             witness: Witness::new(witness.public()),
             owner: Owner::new(spec.clone(), NonZero::<u32>::MIN),
             holder: None,
             spec,
+            clock,
             keys: Keys {
                 account,
                 witness,
@@ -115,16 +122,17 @@ impl Roles {
     }
 
     /// Has the job accepted, offered and claimed.
-    pub(super) fn open(&mut self, now: BootNanos) -> Result<(), RunError> {
+    pub(super) fn open(&mut self) -> Result<(), RunError> {
         self.mail
             .push_back(Mail::Witness(None, WitnessInput::Accept(self.spec.clone())));
         self.mail
             .push_back(Mail::Owner(OwnerInput::HostReady(self.host())));
-        self.deliver(now)
+        self.deliver()
     }
 
-    /// The time has come that [`Roles::timer`] told.
-    pub(super) fn tick(&mut self, now: BootNanos) -> Result<(), RunError> {
+    /// The time has come that [`Roles::due_in`] told.
+    pub(super) fn tick(&mut self) -> Result<(), RunError> {
+        let now = self.clock.boot();
         let is_due = |timer: &mut Option<BootNanos>| timer.take_if(|at| *at <= now).is_some();
         if is_due(&mut self.timers.holder) {
             self.mail.push_back(Mail::Holder(HolderInput::Tick));
@@ -135,20 +143,23 @@ impl Roles {
         if is_due(&mut self.timers.owner) {
             self.mail.push_back(Mail::Owner(OwnerInput::Tick));
         }
-        self.deliver(now)
+        self.deliver()
     }
 
-    /// When [`Roles::tick`] wants to be called.
-    pub(super) fn timer(&self) -> Option<BootNanos> {
-        [self.timers.witness, self.timers.owner, self.timers.holder]
-            .into_iter()
-            .flatten()
-            .min()
+    /// How long from now until [`Roles::tick`] wants to be called.
+    pub(super) fn due_in(&self) -> Option<Duration> {
+        let Timers {
+            witness,
+            owner,
+            holder,
+        } = self.timers;
+        let first = [witness, owner, holder].into_iter().flatten().min();
+        first.map(|at| elapsed(self.clock.boot(), at))
     }
 
     /// Brings the attempt to a decision. A failure that is neither guest's nor owner's fault cannot be a value: an
     /// attached owner, who has no other host, ends the job by its own order then, and the receipt tells what happened.
-    pub(super) fn finish(&mut self, now: BootNanos, receipt: Receipt) -> Result<(), RunError> {
+    pub(super) fn finish(&mut self, receipt: Receipt) -> Result<(), RunError> {
         let (register, blame) = (receipt.token.register, receipt.outcome.blame());
         let receipt = self.keys.account.sign(receipt);
         let attempt = Box::new(self.keys.account.sign(record(&receipt, blame)));
@@ -166,7 +177,7 @@ impl Roles {
                 stored: Vec::new(),
             }));
         }
-        self.deliver(now)
+        self.deliver()
     }
 
     pub(super) fn next_fact(&mut self) -> Option<Fact> {
@@ -193,12 +204,14 @@ impl Roles {
     }
 
     /// Passes everything on until nobody has anything to say.
-    fn deliver(&mut self, now: BootNanos) -> Result<(), RunError> {
+    fn deliver(&mut self) -> Result<(), RunError> {
         while let Some(mail) = self.mail.pop_front() {
             let memory = self.keys.memory.clone();
             let ctx = Context {
-                now,
-                wall_ms: SystemClock.wall_ms(),
+                now: self.clock.boot(),
+                // An attached job has no end by the wall clock: one that somebody sets ahead, or three months of
+                // sleep, would leave a witness that lets nobody decide the job any more, not even by a cancel.
+                wall_ms: self.clock.wall_ms().min(self.spec.value().not_after_ms),
                 random: random()?,
                 verifier: &memory,
             };
@@ -386,3 +399,6 @@ fn unknown() -> RunError {
         detail: "a role did something that this version does not know".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

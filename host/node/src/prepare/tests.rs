@@ -1,6 +1,7 @@
 //! What a job is before it is signed: inputs, paths, limits, the clock.
 
 use super::*;
+use crate::rig::request;
 use mutual_lease::BootNanos;
 
 /// A clock whose wall time is given.
@@ -14,31 +15,6 @@ impl Clock for Wall {
 
     fn wall_ms(&self) -> u64 {
         self.0
-    }
-}
-
-fn request() -> RunRequest {
-    let bytes = b"\0asm\x01\0\0\0".to_vec();
-    RunRequest {
-        program: program_ref(&bytes, ProgramKind::Module),
-        bytes,
-        argv0: "test".to_owned(),
-        arguments: Vec::new(),
-        environment: Vec::new(),
-        stdin: Stdin::Empty,
-        inputs: Vec::new(),
-        preopens: Vec::new(),
-        outputs: Vec::new(),
-        limits: SpecLimits {
-            memory_bytes_max: limits::MEMORY_BYTES_DEFAULT,
-            disk_bytes_max: limits::DISK_BYTES_DEFAULT,
-            files_max: limits::FILES_MAX,
-            stdio_bytes_max: limits::STDIO_BYTES_MAX,
-            wall_ms_max: None,
-            fuel_max: None,
-        },
-        keep_ms: 1000,
-        folder_bytes_max: 1 << 20,
     }
 }
 

@@ -17,6 +17,7 @@ use mutual_protocol::spec::{ProgramKind, ProgramRef, Stdin};
 use mutual_runner::{CompileCache, Spare, Spawner};
 use mutual_store::StoreGuard;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Everything that a run needs.
 pub(super) struct Ready {
@@ -76,6 +77,7 @@ pub(super) fn ready(
         build: mutual_engine::build(),
         spawner,
         spare,
+        clock: Arc::new(SystemClock),
         owner,
         witness,
         command: words(args),

@@ -4,7 +4,6 @@ use super::record::{Facts, Left};
 use super::{Ended, Loop};
 use crate::attached::roles::Decision;
 use crate::attached::{Phase, RunCommand, RunEnd, RunError};
-use crate::clock::{Clock as _, SystemClock};
 use crate::outputs::Collected;
 use mutual_protocol::outcome::Outcome;
 use mutual_runner::Report;
@@ -94,7 +93,7 @@ impl Loop {
             collected,
         });
         self.enter(Phase::Deciding);
-        self.roles.finish(SystemClock.boot(), receipt)
+        self.roles.finish(receipt)
     }
 
     /// Keeps what was decided, and gives the end.

@@ -1,7 +1,7 @@
 //! The run's record and its times: written when it starts and when it has ended.
 
 use super::super::RunError;
-use crate::clock::{Clock as _, SystemClock, elapsed};
+use crate::clock::{Clock, elapsed};
 use crate::prepare::Prepared;
 use crate::proofs::{self, Bundle};
 use crate::record::{Ending, RunRecord, RunState, SCHEMA};
@@ -13,12 +13,14 @@ use mutual_protocol::spec::JobSpec;
 use mutual_protocol::{Cid, FencingToken, NodeId, Verified};
 use mutual_runner::Report;
 use mutual_store::{BlockStore, Run, RunStore};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The record while the run goes on.
 #[derive(Debug)]
 pub(super) struct Record {
     runs: RunStore,
+    clock: Arc<dyn Clock>,
     run: Run,
     build: Build,
     record: RunRecord,
@@ -48,13 +50,13 @@ pub(super) struct Left<'a> {
 
 impl Record {
     pub(super) fn new(
-        runs: RunStore,
+        (runs, clock): (RunStore, Arc<dyn Clock>),
         (command, name, build): (Vec<String>, Option<String>, Build),
         prepared: &Prepared,
     ) -> Self {
         let spec = prepared.spec.value();
         let job = prepared.spec.job();
-        let started_ms = SystemClock.wall_ms();
+        let started_ms = clock.wall_ms();
         let record = RunRecord {
             schema: SCHEMA.to_owned(),
             job: job.to_string(),
@@ -76,14 +78,15 @@ impl Record {
             run,
             build,
             record,
-            signed_at: SystemClock.boot(),
+            signed_at: clock.boot(),
+            clock,
             first_instruction: None,
         }
     }
 
     /// The guest's first instruction comes next.
     pub(super) fn started(&mut self) {
-        let now = SystemClock.boot();
+        let now = self.clock.boot();
         self.first_instruction = Some(now);
         self.record.start_us = Some(micros(elapsed(self.signed_at, now)));
     }
@@ -123,7 +126,7 @@ impl Record {
             usage,
             manifest: facts.manifest,
             started_at_ms: self.record.started_at_ms,
-            ended_at_ms: SystemClock.wall_ms(),
+            ended_at_ms: self.clock.wall_ms(),
         }
     }
 
@@ -159,6 +162,7 @@ impl Record {
             outputs: left.outputs,
             log: log.map(|root| root.cid),
             proofs: Some(kept),
+            unplaced: None,
         });
         self.write()?;
         Ok(self.record.clone())
