@@ -7,7 +7,6 @@
 pub mod attached;
 pub mod clock;
 pub mod control;
-pub mod fit;
 pub mod home;
 pub mod identity;
 pub mod logs;
