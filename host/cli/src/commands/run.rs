@@ -13,7 +13,7 @@ use crate::explain;
 use crate::failure::Failure;
 use crate::program::Cancel;
 use crate::{output, show};
-use console::{Shown, Sink};
+use console::{Shown, Target};
 use finish::Brought;
 use mutual_node::attached::{self, RunCommand, RunEnd, RunEvent};
 use mutual_node::prepare::Prepared;
@@ -141,12 +141,12 @@ async fn drive(
 ) -> Result<(RunEnd, Shown, mutual_store::StoreGuard), Failure> {
     let (events, events_rx) = mpsc::channel::<RunEvent>(QUEUE);
     let (commands, commands_rx) = mpsc::channel::<RunCommand>(QUEUE);
-    let sink = match (args.background, args.format.is_json()) {
-        (true, _) => Sink::Drop,
-        (_, true) => Sink::Capture,
-        _ => Sink::Pass,
+    let target = match (args.background, args.format.is_json()) {
+        (true, _) => Target::Nowhere,
+        (_, true) => Target::Document,
+        _ => Target::Streams,
     };
-    let console = console::start(events_rx, commands.clone(), sink, args.progress)
+    let console = console::start(events_rx, commands.clone(), target, args.progress)
         .map_err(|e| Failure::new(codes::RUN_SANDBOX).caused_by(&e))?;
     let started = |job: &mutual_protocol::JobId| {
         if let Some(background) = background {

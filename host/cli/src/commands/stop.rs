@@ -71,7 +71,7 @@ fn is_gone(error: &io::Error) -> bool {
 }
 
 async fn until_end(connection: &mut tokio::net::UnixStream) -> io::Result<()> {
-    let mut sink = [0_u8; 4096];
-    while connection.read(&mut sink).await? > 0 {}
+    let mut unread = [0_u8; 4096];
+    while connection.read(&mut unread).await? > 0 {}
     Ok(())
 }

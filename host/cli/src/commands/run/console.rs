@@ -15,13 +15,13 @@ const CAPTURE_BYTES_MAX: usize = 64 << 10;
 
 /// Where the guest's output goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sink {
+pub(super) enum Target {
     /// To stdout and stderr, as it comes.
-    Pass,
+    Streams,
     /// Into the JSON document at the end.
-    Capture,
+    Document,
     /// Nowhere: a run in the background has its log.
-    Drop,
+    Nowhere,
 }
 
 /// What was captured, and whether the reader of stdout left.
@@ -40,11 +40,11 @@ pub(super) struct Shown {
 pub(super) fn start(
     events: mpsc::Receiver<RunEvent>,
     commands: mpsc::Sender<RunCommand>,
-    sink: Sink,
+    target: Target,
     progress: ProgressMode,
 ) -> io::Result<oneshot::Receiver<Shown>> {
     let console = Console {
-        sink,
+        target,
         shown: Shown::default(),
         bar: Bar::new(progress),
         commands,
@@ -58,7 +58,7 @@ pub(super) fn start(
 }
 
 struct Console {
-    sink: Sink,
+    target: Target,
     shown: Shown,
     bar: Bar,
     commands: mpsc::Sender<RunCommand>,
@@ -80,11 +80,11 @@ impl Console {
     }
 
     fn stdout(&mut self, bytes: &[u8]) {
-        match self.sink {
-            Sink::Drop => {}
-            Sink::Capture => capture(&mut self.shown.stdout, bytes, &mut self.shown.truncated),
-            Sink::Pass if self.shown.reader_gone || self.shown.refused.is_some() => {}
-            Sink::Pass => {
+        match self.target {
+            Target::Nowhere => {}
+            Target::Document => capture(&mut self.shown.stdout, bytes, &mut self.shown.truncated),
+            Target::Streams if self.shown.reader_gone || self.shown.refused.is_some() => {}
+            Target::Streams => {
                 let written = self.bar.aside(|| {
                     let mut stdout = io::stdout().lock();
                     stdout.write_all(bytes).and_then(|()| stdout.flush())
@@ -102,10 +102,10 @@ impl Console {
     }
 
     fn stderr(&mut self, bytes: &[u8]) {
-        match self.sink {
-            Sink::Drop => {}
-            Sink::Capture => capture(&mut self.shown.stderr, bytes, &mut self.shown.truncated),
-            Sink::Pass => {
+        match self.target {
+            Target::Nowhere => {}
+            Target::Document => capture(&mut self.shown.stderr, bytes, &mut self.shown.truncated),
+            Target::Streams => {
                 // A closed stderr is nobody's problem.
                 let _refused = self.bar.aside(|| {
                     let mut stderr = io::stderr().lock();
