@@ -1,6 +1,7 @@
 //! How a command fails in front of a person: a code, a cause, the next step, and an exit code.
 
-use mutual_protocol::codes::Code;
+use mutual_node::record::Unplaced;
+use mutual_protocol::codes::{self, Code};
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -71,6 +72,26 @@ impl Failure {
         self.code.code
     }
 
+    /// For the record of a run whose outputs are not in their places.
+    pub(crate) fn unplaced(&self) -> Unplaced {
+        Unplaced {
+            code: self.code.code.to_owned(),
+            detail: self.causes(),
+            next: self.next.clone(),
+        }
+    }
+
+    /// The same failure again, from the record.
+    pub(crate) fn on_record(unplaced: &Unplaced, exit: u8) -> Self {
+        let code = Code::find(&unplaced.code).unwrap_or(&codes::OUTPUT_PLACE);
+        Self {
+            code: *code,
+            detail: vec![unplaced.detail.clone()],
+            next: unplaced.next.clone(),
+            exit,
+        }
+    }
+
     /// For a person.
     pub(crate) fn human(&self) -> String {
         let mut text = format!("error[{}]: {}\n", self.code.code, self.code.meaning);
@@ -129,6 +150,19 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&failure.json()).unwrap();
         assert_eq!(json["error"]["code"], "mc::program::import");
         assert_eq!(failure.exit_code(), 126);
+    }
+
+    #[test]
+    fn a_failure_on_record_is_told_as_it_was() {
+        let failure = Failure::new(codes::RUN_NO_OUTPUT)
+            .because("out")
+            .because("nothing there")
+            .next("check the path")
+            .exit(125);
+        let again = Failure::on_record(&failure.unplaced(), 125);
+        assert_eq!(again.human(), failure.human());
+        assert_eq!(again.json(), failure.json());
+        assert_eq!(again.exit_code(), 125);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How runs are shown: as JSON with RFC 3339 times and plain numbers, and as rows for people.
 
-use mutual_node::record::{RunRecord, RunState};
+use mutual_node::record::{Ending, RunRecord, RunState};
 use mutual_protocol::outcome::{Blame, Outcome};
 use serde_json::{Value, json};
 
@@ -26,7 +26,8 @@ pub(crate) fn run(record: &RunRecord) -> Value {
         "ended_at": ending.map(|e| time(e.at_ms)),
         "outcome": ending.map(|e| outcome(&e.outcome)),
         "blame": ending.and_then(|e| blame(&e.outcome)),
-        "detail": ending.and_then(|e| detail(&e.outcome)),
+        "detail": ending.and_then(ending_detail),
+        "error": ending.and_then(|e| e.unplaced.as_ref()).map(|unplaced| &unplaced.code),
         "exit_code": ending.map(|e| e.exit_code),
         "epoch": ending.map(|e| e.epoch),
         "start_seconds": record.start_us.map(seconds),
@@ -60,6 +61,7 @@ pub(crate) fn state(record: &RunRecord) -> &'static str {
     match (record.state, &record.ending) {
         (RunState::Running, _) => "running",
         (RunState::Lost, _) => "lost",
+        (RunState::Ended, Some(ending)) if ending.unplaced.is_some() => "failed",
         (RunState::Ended, Some(ending)) => match ending.outcome {
             Outcome::Finished { exit_code: 0 } => "ok",
             Outcome::Cancelled => "stopped",
@@ -111,6 +113,14 @@ pub(crate) fn detail(outcome: &Outcome) -> Option<String> {
         | Outcome::HostFailed { detail, .. } => Some(detail.clone()),
         _ => None,
     }
+}
+
+/// The same of a run, whose program may have ended well, and its outputs are not in their places.
+fn ending_detail(ending: &Ending) -> Option<String> {
+    let unplaced = ending.unplaced.as_ref();
+    unplaced
+        .map(|unplaced| unplaced.detail.clone())
+        .or_else(|| detail(&ending.outcome))
 }
 
 /// RFC 3339 in UTC.

@@ -23,6 +23,17 @@ pub enum RunState {
     Lost,
 }
 
+/// Why `mc run` failed after the decision: outputs did not get to their places.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unplaced {
+    /// An error code of [`mutual_protocol::codes`].
+    pub code: String,
+    /// What exactly.
+    pub detail: String,
+    /// What to do, where it is not what the code says.
+    pub next: Option<String>,
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
@@ -45,6 +56,9 @@ pub struct Ending {
     /// Certificates in one block (see [`crate::proofs`]), when the run was decided.
     #[serde(with = "cid_text::optional")]
     pub proofs: Option<Cid>,
+    /// Set after the decision, when outputs did not get to their places.
+    #[serde(default)]
+    pub unplaced: Option<Unplaced>,
 }
 
 /// One run of this account.

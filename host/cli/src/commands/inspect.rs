@@ -110,6 +110,10 @@ fn ending_rows(job: &str, ending: &Ending) -> Rows {
             format!("{wall:.3} s, CPU {cpu:.3} s, {peak} of memory"),
         ),
     ];
+    rows.extend(ending.unplaced.as_ref().map(|unplaced| {
+        let detail = show::printable(&unplaced.detail);
+        ("failed", format!("{}: {detail}", unplaced.code))
+    }));
     let job = show::short(job);
     rows.extend(
         ending

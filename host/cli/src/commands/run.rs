@@ -95,6 +95,7 @@ async fn attend(
     // It stays here: the thread that puts outputs in place may never come back.
     let door = end.door.take();
     end.interrupted |= signals.interrupted();
+    let mut record = end.record.clone();
     let work = {
         let args = args.clone();
         move || {
@@ -102,8 +103,17 @@ async fn attend(
             Ok((end, brought))
         }
     };
-    let (end, brought) = signals.guard(&cancel, work).await?;
+    let placed = signals.guard(&cancel, work).await;
+    let failure = match &placed {
+        Err(failure) => Some(failure.clone()),
+        Ok((end, brought)) => finish::missing(brought).filter(|_| ended_well(end)),
+    };
+    if let Some(failure) = &failure {
+        finish::keep(&mut record, failure);
+    }
     drop((guard, door));
+    let (mut end, brought) = placed?;
+    end.record = record;
     conclude(&args, &end, &shown, &brought)
 }
 
@@ -174,14 +184,14 @@ async fn drive(
     Ok((end, shown, guard))
 }
 
+/// A program that failed, and a person who pressed Ctrl-C, are told that and not what is missing.
+fn ended_well(end: &RunEnd) -> bool {
+    end.outcome.exit_code() == 0 && !end.interrupted
+}
+
 fn conclude(args: &RunArgs, end: &RunEnd, shown: &Shown, brought: &Brought) -> Result<u8, Failure> {
     let failure = finish::failure(args, end);
-    let missing = brought.placed.missing.first().map(|path| {
-        Failure::new(codes::RUN_NO_OUTPUT)
-            .because(format!("the program did not write {path}"))
-            .next("check the path")
-            .exit(125)
-    });
+    let missing = finish::missing(brought);
     if args.format.is_json() {
         let first = failure.as_ref().or(missing.as_ref());
         output::json(&finish::document(end, shown, brought, first))?;
@@ -199,14 +209,13 @@ fn conclude(args: &RunArgs, end: &RunEnd, shown: &Shown, brought: &Brought) -> R
     if end.interrupted {
         return Ok(codes::RUN_INTERRUPTED.exit);
     }
-    let own = end.outcome.exit_code();
-    match failure.or_else(|| missing.filter(|_| own == 0)) {
+    match failure.or_else(|| missing.filter(|_| ended_well(end))) {
         Some(failure) => {
             if !args.format.is_json() && !args.background {
                 output::fail(&failure, false);
             }
             Ok(failure.exit_code())
         }
-        None => Ok(own),
+        None => Ok(end.outcome.exit_code()),
     }
 }

@@ -40,7 +40,10 @@ pub(crate) fn wait(args: &JobArgs) -> Result<u8, Failure> {
     super::block_on(end_of(&account.socket(&run.job)))?;
     let (_, record) = account.find(&run.job.to_string())?;
     match &record.ending {
-        Some(ending) => Ok(ending.exit_code),
+        Some(ending) => match &ending.unplaced {
+            Some(unplaced) => Err(Failure::on_record(unplaced, ending.exit_code)),
+            None => Ok(ending.exit_code),
+        },
         None => Err(Failure::new(codes::RUN_SANDBOX)
             .because(format!("the process of {} vanished", run.job.short()))
             .next("run it again")),

@@ -2,6 +2,7 @@
 
 use super::console::Shown;
 use super::plan::Plan;
+use crate::account::Account;
 use crate::args::RunArgs;
 use crate::commands::get;
 use crate::failure::Failure;
@@ -10,11 +11,12 @@ use bytesize::ByteSize;
 use mutual_node::attached::RunEnd;
 use mutual_node::outputs::{self, Place, Placed};
 use mutual_node::prepare::Baseline;
+use mutual_node::record::RunRecord;
 use mutual_protocol::codes::{self, Code};
 use mutual_protocol::limits;
 use mutual_protocol::manifest::GuestPath;
 use mutual_protocol::outcome::Outcome;
-use mutual_store::{BlockStore, SkippedKind};
+use mutual_store::{BlockStore, Run, SkippedKind};
 use serde_json::{Value, json};
 
 /// What came back.
@@ -85,6 +87,34 @@ pub(super) fn place(
     }
     let unfetched = if wants_out || has_out { 0 } else { files };
     Ok(Brought { placed, unfetched })
+}
+
+/// An output that was asked for and is not there.
+pub(super) fn missing(brought: &Brought) -> Option<Failure> {
+    let path = brought.placed.missing.first()?;
+    Some(
+        Failure::new(codes::RUN_NO_OUTPUT)
+            .because(format!("the program did not write {path}"))
+            .next("check the path")
+            .exit(125),
+    )
+}
+
+/// Writes on record what the run fails with after its decision, for those who ask later or from elsewhere.
+pub(super) fn keep(record: &mut RunRecord, failure: &Failure) {
+    let Some(ending) = &mut record.ending else {
+        return;
+    };
+    ending.exit_code = failure.exit_code();
+    ending.unplaced = Some(failure.unplaced());
+    let started_ms = record.started_at_ms;
+    let run = record.job_id().map(|job| Run { started_ms, job });
+    let (Ok(Some(account)), Some(run)) = (Account::open_existing(), run) else {
+        return;
+    };
+    if let Err(e) = account.runs.write(run, &record.encode()) {
+        tracing::warn!("the record does not say that outputs are missing: {e}");
+    }
 }
 
 /// Tells on stderr what a person should know although the program ended well.

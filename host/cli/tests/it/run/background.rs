@@ -75,6 +75,48 @@ fn files_come_back_without_a_terminal() {
     assert_eq!(mc.run(["logs", id]).clean().stdout, "");
 }
 
+/// Who asks hears what the terminal of an attached run would have been told.
+#[test]
+fn outputs_that_are_not_in_their_places_are_told_to_who_asks() {
+    let mc = Mc::new();
+    mc.write("file", "mine");
+    let files = guest("files").display().to_string();
+    let cases = [
+        ("/r:file/below", "mc::output::place"),
+        ("/missing", "mc::run::no-output"),
+    ];
+    for (out, error) in cases {
+        let args = ["-O", out, &files, "write", "/r", "1"];
+        let attached = mc.run(["run"].iter().chain(&args)).fails(125, error);
+        let id = start(&mc, &args);
+        for selector in [&id, "last"] {
+            let waited = mc.run(["wait", selector]);
+            assert_eq!(
+                (waited.code, &waited.stderr),
+                (Some(125), &attached.stderr),
+                "{waited:#?}"
+            );
+        }
+        let rows = mc.run(["ps", "-a"]).clean().stdout;
+        assert!(
+            rows.lines().skip(1).all(|row| row.contains(" failed ")),
+            "{rows}"
+        );
+        let record = mc.run(["inspect", &id, "--json"]).clean().json();
+        assert_eq!(
+            (&record["error"], &record["exit_code"]),
+            (&error.into(), &125.into())
+        );
+        assert_eq!(
+            (&record["outcome"], &record["proofs"]["decided"]),
+            (&"finished".into(), &"ok".into())
+        );
+        let page = mc.run(["inspect", &id]).clean().stdout;
+        assert!(page.contains(&format!("failed    {error}: ")), "{page}");
+    }
+    assert_eq!(mc.read("file"), "mine");
+}
+
 #[test]
 fn what_cannot_start_says_so_at_once() {
     let mc = Mc::new();
