@@ -1,6 +1,7 @@
 //! The command line: every command and flag that exists. What is not built yet is absent.
 
 use bytesize::ByteSize;
+use clap::builder::EnumValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -90,32 +91,7 @@ pub(crate) enum Format {
     Id,
 }
 
-#[derive(Clone, Copy, Debug, Default, Args)]
-pub(crate) struct FormatArgs {
-    /// Form of what is printed
-    #[arg(
-        help_heading = "Output",
-        short = 'o',
-        long = "output",
-        value_name = "FORMAT",
-        default_value = "auto"
-    )]
-    pub(crate) output: Format,
-    /// Short for -o json
-    #[arg(long, conflicts_with = "output", help_heading = "Output")]
-    pub(crate) json: bool,
-}
-
-impl FormatArgs {
-    pub(crate) fn format(self) -> Format {
-        if self.json { Format::Json } else { self.output }
-    }
-
-    pub(crate) fn is_json(self) -> bool {
-        matches!(self.format(), Format::Json | Format::Jsonl)
-    }
-}
-
+/// Forms of commands that print one thing and not a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DocumentFormat {
     /// For people
@@ -125,21 +101,35 @@ pub(crate) enum DocumentFormat {
     Json,
 }
 
-/// Of commands that print one thing and not a list.
+/// In which form a command prints what it has to say.
 #[derive(Clone, Copy, Debug, Default, Args)]
-pub(crate) struct DocumentArgs {
+pub(crate) struct FormatArgs<F: ValueEnum + Send + Sync + 'static> {
     /// Form of what is printed
     #[arg(
         help_heading = "Output",
         short = 'o',
         long = "output",
         value_name = "FORMAT",
-        default_value = "auto"
+        default_value = "auto",
+        value_parser = EnumValueParser::<F>::new()
     )]
-    output: DocumentFormat,
+    output: F,
     /// Short for -o json
     #[arg(long, conflicts_with = "output", help_heading = "Output")]
     json: bool,
+}
+
+pub(crate) type ListArgs = FormatArgs<Format>;
+pub(crate) type DocumentArgs = FormatArgs<DocumentFormat>;
+
+impl ListArgs {
+    pub(crate) fn format(self) -> Format {
+        if self.json { Format::Json } else { self.output }
+    }
+
+    pub(crate) fn is_json(self) -> bool {
+        matches!(self.format(), Format::Json | Format::Jsonl)
+    }
 }
 
 impl DocumentArgs {
@@ -249,7 +239,7 @@ pub(crate) struct PsArgs {
     #[arg(short, long)]
     pub(crate) all: bool,
     #[command(flatten)]
-    pub(crate) format: FormatArgs,
+    pub(crate) format: ListArgs,
 }
 
 /// A run: the beginning of its id, `last`, or `@NAME`.
@@ -302,7 +292,7 @@ pub(crate) struct AddArgs {
     #[arg(long)]
     pub(crate) hidden: bool,
     #[command(flatten)]
-    pub(crate) format: FormatArgs,
+    pub(crate) format: ListArgs,
 }
 
 #[derive(Debug, Args)]
