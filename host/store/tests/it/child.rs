@@ -58,6 +58,7 @@ fn part() {
         "stream" => stream(&folder),
         "stage" => stage(&folder),
         "journal" => crate::journal::part(&folder, ready),
+        "kv" => crate::kv::part(&folder, ready),
         "full" => full(&folder),
         "read-only" => read_only(&folder),
         other => panic!("no part {other}"),

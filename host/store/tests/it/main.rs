@@ -7,6 +7,8 @@ mod child;
 mod collect;
 mod export;
 mod import;
+mod journal;
+mod kv;
 mod outputs;
 mod runs;
 mod staging;
