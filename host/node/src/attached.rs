@@ -4,17 +4,13 @@
 //! the same state machines as between machines. [`run`] is the one event loop; everything that can wake it is an
 //! `Event`. It never waits for the guest, the person or another terminal: it waits for all of them at once.
 
-mod attempt;
 mod event_loop;
-mod progress;
 mod roles;
-mod sandbox;
 mod server;
-mod stdin;
 
-pub use sandbox::GUEST_FOLDERS;
-pub use stdin::Source;
+pub use crate::attempt::{GUEST_FOLDERS, Phase, Source};
 
+use crate::attempt::Done;
 use crate::clock::{Clock, random};
 use crate::control::Door;
 use crate::prepare::Prepared;
@@ -29,9 +25,9 @@ use mutual_protocol::{JobId, SigningKey};
 use mutual_runner::{
     CompileCache, CompiledProgram, Metering, ProgramKey, RunnerEvent, Spare, Spawner,
 };
-use mutual_store::{BlockStore, Cancel, FileError, RunStore, Skipped, StagingArea};
+use mutual_store::{BlockStore, FileError, RunStore, Skipped, StagingArea};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -69,37 +65,6 @@ pub struct Attached {
     pub command: Vec<String>,
     /// The run's name.
     pub name: Option<String>,
-}
-
-/// Where a run stands, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Waiting for a lease.
-    Claiming,
-    /// Making machine code of the program.
-    Compiling,
-    /// Laying out inputs.
-    Staging,
-    /// The guest runs.
-    Running,
-    /// Taking outputs.
-    Collecting,
-    /// Waiting for the decision.
-    Deciding,
-}
-
-impl Phase {
-    /// One word.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Claiming => "claiming",
-            Self::Compiling => "compiling",
-            Self::Staging => "staging",
-            Self::Running => "running",
-            Self::Collecting => "collecting",
-            Self::Deciding => "deciding",
-        }
-    }
 }
 
 /// What the person is shown.
@@ -202,35 +167,11 @@ pub fn compiled(cache: &CompileCache, program: ProgramRef) -> Option<CompiledPro
     })
 }
 
-/// What tasks on other threads share with the loop.
-#[derive(Debug)]
-struct Shared {
-    prepared: Prepared,
-    /// Ends with `cancel`.
-    blocks: BlockStore,
-    cancel: Cancel,
-    staging: StagingArea,
-    cache: Option<CompileCache>,
-    spawner: Spawner,
-    code: Mutex<Option<CompiledProgram>>,
-    spare: Mutex<Option<Spare>>,
-}
-
-impl Shared {
-    fn take_code(&self) -> Option<CompiledProgram> {
-        self.code.lock().ok().and_then(|mut code| code.take())
-    }
-
-    fn take_spare(&self) -> Option<Spare> {
-        self.spare.lock().ok().and_then(|mut spare| spare.take())
-    }
-}
-
 /// Everything that can wake the loop.
 #[derive(Debug)]
 enum Event {
     /// Work of the attempt on another thread is done.
-    Attempt(attempt::Done),
+    Attempt(Done),
     /// The sandbox says something.
     Runner(RunnerEvent),
     /// The sandbox's driver is gone without a last word.

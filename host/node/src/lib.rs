@@ -5,14 +5,17 @@
 //! terminals: it knows how to start a sandbox process, and whom to tell.
 
 pub mod attached;
+mod attempt;
 pub mod clock;
 pub mod control;
+pub mod fit;
 pub mod home;
 pub mod identity;
 pub mod logs;
 pub mod outputs;
 pub mod prepare;
 pub mod proofs;
+mod receipt;
 pub mod record;
 #[cfg(test)]
 mod rig;

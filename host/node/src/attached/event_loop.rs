@@ -7,11 +7,10 @@ mod wishes;
 
 pub(super) use screen::Followed;
 
-use super::attempt::{Attempt, Done};
 use super::roles::{Decision, Fact, Roles};
-use super::sandbox::Root;
 use super::server::{self, Asked};
-use super::{Attached, Event, Phase, RunCommand, RunError, RunEvent, Shared, Source};
+use super::{Attached, Event, Phase, RunCommand, RunError, RunEvent, Source};
+use crate::attempt::{Attempt, Done, Ready, Shared, Tools};
 use crate::control::{self, Door};
 use crate::logs::Stream;
 use crate::outputs::Collected;
@@ -19,12 +18,12 @@ use crate::prepare::Prepared;
 use crate::tasks::TaskGroup;
 use mutual_protocol::JobId;
 use mutual_protocol::outcome::Outcome;
-use mutual_runner::{CompiledProgram, RunnerEvent};
-use mutual_store::{BlockStore, Cancel};
+use mutual_runner::RunnerEvent;
+use mutual_store::BlockStore;
 use record::Record;
 use screen::Screen;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -108,17 +107,13 @@ impl Loop {
         );
         let socket = control::socket_path(&node.runtime, &prepared.spec.job());
         let roles = Roles::new(&prepared.spec, (node.owner, node.witness), node.clock);
-        let cancel = Cancel::default();
-        let shared = Shared {
-            prepared,
-            blocks: node.blocks.with_cancel(cancel.clone()),
-            cancel,
-            staging: node.staging,
-            cache: node.cache,
+        let tools = Tools {
+            blocks: node.blocks.clone(),
+            staging: Arc::new(node.staging),
+            cache: node.cache.map(Arc::new),
             spawner: node.spawner,
-            code: Mutex::new(node.code),
-            spare: Mutex::new(node.spare),
         };
+        let shared = Shared::new(tools, prepared.into(), (node.code, node.spare));
         let (done_tx, done) = mpsc::channel(DONE_MAX);
         let (asked_tx, asked) = mpsc::channel(ASKED_MAX);
         Ok(Self {
@@ -163,7 +158,7 @@ impl Loop {
             Err(e) => tracing::warn!("{}: {e}", self.inbox.socket.display()),
         }
         self.record.write()?;
-        let job = self.shared.prepared.spec.job();
+        let job = self.shared.assignment.spec.job();
         registered(&job);
         self.screen.show(RunEvent::Registered(job));
         Ok(())
@@ -273,7 +268,7 @@ impl Loop {
         Ok(())
     }
 
-    fn launch(&mut self, ready: (CompiledProgram, Root)) -> Result<(), RunError> {
+    fn launch(&mut self, ready: Ready) -> Result<(), RunError> {
         let Some(attempt) = &mut self.attempt else {
             return Ok(());
         };

@@ -5,6 +5,7 @@ mod memory;
 
 use super::RunError;
 use crate::clock::{Clock, elapsed, random};
+use crate::receipt::record;
 use memory::Memory;
 use mutual_lease::{
     BootNanos, Claimant, Context, Holder, HolderEffect, HolderInput, Owner, OwnerEffect,
@@ -13,7 +14,7 @@ use mutual_lease::{
 };
 use mutual_protocol::lease::{Cancel, LeaseCert, Offer, ResultCert};
 use mutual_protocol::outcome::Blame;
-use mutual_protocol::receipt::{AttemptRecord, Receipt};
+use mutual_protocol::receipt::Receipt;
 use mutual_protocol::sign::Message;
 use mutual_protocol::spec::JobSpec;
 use mutual_protocol::{FencingToken, NodeId, RegisterId, Signed, SigningKey, Verified};
@@ -162,7 +163,7 @@ impl Roles {
     pub(super) fn finish(&mut self, receipt: Receipt) -> Result<(), RunError> {
         let (register, blame) = (receipt.token.register, receipt.outcome.blame());
         let receipt = self.keys.account.sign(receipt);
-        let attempt = Box::new(self.keys.account.sign(record(&receipt, blame)));
+        let attempt = Box::new(self.keys.account.sign(record(&receipt)));
         self.keys.memory.learn(&attempt);
         if let Some(manifest) = receipt.value().manifest {
             self.mail
@@ -331,24 +332,6 @@ impl Roles {
             };
             self.facts.push_back(Fact::Decided(Box::new(decision)));
         }
-    }
-}
-
-fn record(receipt: &Verified<Receipt>, blame: Blame) -> AttemptRecord {
-    let Receipt {
-        token,
-        host,
-        outcome,
-        manifest,
-        ..
-    } = receipt.value();
-    AttemptRecord {
-        token: *token,
-        host: *host,
-        outcome: outcome.clone(),
-        blame,
-        manifest: *manifest,
-        receipt: receipt.digest(),
     }
 }
 

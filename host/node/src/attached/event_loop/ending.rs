@@ -1,10 +1,11 @@
 //! From the guest's end to the run's: outputs, a decision, a record.
 
-use super::record::{Facts, Left};
+use super::record::Left;
 use super::{Ended, Loop};
 use crate::attached::roles::Decision;
 use crate::attached::{Phase, RunCommand, RunEnd, RunError};
 use crate::outputs::Collected;
+use crate::receipt::{self, Facts};
 use mutual_protocol::outcome::Outcome;
 use mutual_runner::Report;
 use std::time::Duration;
@@ -69,24 +70,23 @@ impl Loop {
         attempt.silence();
         attempt.clear(&self.tasks);
         let collected = attempt.collected.take();
-        let prepared = &self.shared.prepared;
-        let facts = Facts {
+        let assignment = &self.shared.assignment;
+        let receipt = receipt::statement(&Facts {
             token: attempt.token,
+            host: self.roles.host(),
+            spec: &assignment.spec,
+            build: self.record.build(),
             outcome: &outcome,
             report: attempt.report.as_ref(),
             manifest: collected.as_ref().map(|collected| collected.cid),
-            input_bytes: prepared
-                .manifest
-                .total_bytes()
-                .saturating_add(prepared.spec.value().program.size),
+            input_bytes: assignment.bytes(),
             output_bytes: self
                 .screen
                 .written()
                 .saturating_add(collected.as_ref().map_or(0, |c| c.manifest.total_bytes())),
-        };
-        let receipt = self
-            .record
-            .receipt(&prepared.spec, self.roles.host(), &facts);
+            started_at_ms: self.record.started_at_ms(),
+            ended_at_ms: self.record.now_ms(),
+        });
         self.ended = Some(Ended {
             outcome: outcome.clone(),
             message,
@@ -117,7 +117,7 @@ impl Loop {
             outputs: outputs.map(|collected| collected.cid),
             log: self.screen.log(),
         };
-        let spec = &self.shared.prepared.spec;
+        let spec = &self.shared.assignment.spec;
         let decided = (lease, result, receipt);
         let record = self.record.finish(&self.blocks, left, spec, decided)?;
         self.last_words().await;

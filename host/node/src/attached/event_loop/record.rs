@@ -4,17 +4,16 @@ use super::super::RunError;
 use crate::clock::{Clock, elapsed};
 use crate::prepare::Prepared;
 use crate::proofs::{self, Bundle};
+use crate::receipt::micros;
 use crate::record::{Ending, RunRecord, RunState, SCHEMA};
 use mutual_lease::BootNanos;
 use mutual_protocol::lease::{LeaseCert, ResultCert};
 use mutual_protocol::outcome::Outcome;
-use mutual_protocol::receipt::{Build, Receipt, Usage};
+use mutual_protocol::receipt::{Build, Receipt};
 use mutual_protocol::spec::JobSpec;
-use mutual_protocol::{Cid, FencingToken, NodeId, Verified};
-use mutual_runner::Report;
+use mutual_protocol::{Cid, Verified};
 use mutual_store::{BlockStore, Run, RunStore};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The record while the run goes on.
 #[derive(Debug)]
@@ -26,17 +25,6 @@ pub(super) struct Record {
     record: RunRecord,
     signed_at: BootNanos,
     first_instruction: Option<BootNanos>,
-}
-
-/// What is known of the deciding attempt.
-#[derive(Debug)]
-pub(super) struct Facts<'a> {
-    pub(super) token: FencingToken,
-    pub(super) outcome: &'a Outcome,
-    pub(super) report: Option<&'a Report>,
-    pub(super) manifest: Option<Cid>,
-    pub(super) input_bytes: u64,
-    pub(super) output_bytes: u64,
 }
 
 /// What a decided run leaves.
@@ -97,37 +85,19 @@ impl Record {
             .map_err(RunError::Record)
     }
 
-    /// The host's statement of use, not yet signed.
-    pub(super) fn receipt(
-        &self,
-        spec: &Verified<JobSpec>,
-        host: NodeId,
-        facts: &Facts<'_>,
-    ) -> Receipt {
-        let measured = facts
-            .report
-            .map(|report| report.measured)
-            .unwrap_or_default();
-        let usage = Usage {
-            fuel: facts.report.map_or(0, |report| report.claimed.fuel),
-            cpu_us: micros(measured.cpu),
-            wall_us: micros(measured.wall),
-            memory_bytes_peak: measured.resident_bytes_peak,
-            input_bytes: facts.input_bytes,
-            output_bytes: facts.output_bytes,
-        };
-        Receipt {
-            token: facts.token,
-            host,
-            program: spec.value().program.cid,
-            profile: spec.value().profile.digest(),
-            build: facts.report.map(|_| self.build.clone()),
-            outcome: facts.outcome.clone(),
-            usage,
-            manifest: facts.manifest,
-            started_at_ms: self.record.started_at_ms,
-            ended_at_ms: self.clock.wall_ms(),
-        }
+    /// How this machine compiles.
+    pub(super) const fn build(&self) -> &Build {
+        &self.build
+    }
+
+    /// When the run began, milliseconds since 1970.
+    pub(super) const fn started_at_ms(&self) -> u64 {
+        self.record.started_at_ms
+    }
+
+    /// The wall clock.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.clock.wall_ms()
     }
 
     /// Keeps log and certificates, and writes the end.
@@ -167,8 +137,4 @@ impl Record {
         self.write()?;
         Ok(self.record.clone())
     }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

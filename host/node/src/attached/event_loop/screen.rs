@@ -1,7 +1,7 @@
 //! What the run shows: to the person in front of it, to other terminals, and to its log.
 
 use super::super::RunEvent;
-use super::super::progress::Progress;
+use crate::attempt::Progress;
 use crate::logs::{Frame, Log, Stream};
 use mutual_protocol::limits;
 use std::collections::VecDeque;

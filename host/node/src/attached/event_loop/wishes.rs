@@ -21,7 +21,8 @@ impl Loop {
             .as_mut()
             .map(|attempt| (attempt.phase, attempt))
         {
-            Some((Phase::Staging | Phase::Compiling | Phase::Claiming, _)) | None => {
+            Some((Phase::Claiming | Phase::Fetching | Phase::Compiling | Phase::Staging, _))
+            | None => {
                 // Nothing runs yet; what is being prepared is dropped with its tasks.
                 self.shared.cancel.cancel();
                 self.attempt_ended(Outcome::Cancelled, None)

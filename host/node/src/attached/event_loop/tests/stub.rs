@@ -25,15 +25,16 @@ const STARTS: &str = r#"[ "$1" = runner ] || exit 1; printf '\001\000\000\000\10
 const SILENT: &str = r#"[ "$1" = runner ] || exit 1"#;
 /// A compiler that never comes to an end.
 const COMPILES: &str = ":";
-/// Events that wait for the person's side.
-const EVENTS_MAX: usize = 4096;
+/// More events than any of these runs shows by itself.
+const EVENTS_MAX: usize = 32;
 
 /// What a run stands on, beside its loop.
 pub(super) struct Stub {
     pub(super) folder: TempDir,
     pub(super) clock: Arc<TestClock>,
     pub(super) commands: mpsc::Sender<RunCommand>,
-    pub(super) shown: mpsc::Receiver<RunEvent>,
+    /// Takes nothing: what is shown waits.
+    _shown: mpsc::Receiver<RunEvent>,
     spawner: Spawner,
     tasks: TaskGroup,
 }
@@ -42,7 +43,6 @@ pub(super) struct Stub {
 pub(super) struct Setup {
     script: &'static str,
     pub(super) witness: SigningKey,
-    pub(super) events_max: usize,
 }
 
 impl Setup {
@@ -51,7 +51,6 @@ impl Setup {
         Self {
             script: STARTS,
             witness: rig::keys().1,
-            events_max: EVENTS_MAX,
         }
     }
 
@@ -106,7 +105,7 @@ impl Setup {
             name: None,
         };
         let (tasks, connections) = (TaskGroup::new(), TaskGroup::new());
-        let (events, shown) = mpsc::channel(self.events_max);
+        let (events, shown) = mpsc::channel(EVENTS_MAX);
         let (commands, commands_rx) = mpsc::channel(8);
         let run = Loop::new(
             node,
@@ -119,7 +118,7 @@ impl Setup {
             folder,
             clock,
             commands,
-            shown,
+            _shown: shown,
             spawner,
             tasks,
         };

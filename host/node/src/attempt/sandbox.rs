@@ -1,8 +1,7 @@
 //! From a leased job to a running guest: compiled code, a staged root, a runner.
 
-use super::Shared;
+use super::{Assignment, Shared};
 use crate::outputs::{self, CollectError, Collected};
-use crate::prepare::Prepared;
 use mutual_protocol::codes::{self, Code};
 use mutual_protocol::outcome::Outcome;
 use mutual_protocol::spec::{JobSpec, Stdin};
@@ -31,7 +30,7 @@ const DETAIL_BYTES_MAX: usize = 2 << 10;
 
 /// The guest's root and what belongs to it.
 #[derive(Debug)]
-pub(super) struct Root {
+pub(crate) struct Root {
     staging: Staging,
     /// Inputs, which do not count against the disk limit.
     staged: DiskUse,
@@ -56,20 +55,20 @@ impl Root {
 
 /// Lays out the guest's root: inputs, and the folders that every guest finds. Blocks on the disk.
 pub(super) fn stage(shared: &Shared) -> Result<Root, Outcome> {
-    let staging = shared.staging.create().map_err(|e| host_failed(&e))?;
+    let staging = shared.tools.staging.create().map_err(|e| host_failed(&e))?;
     let root = staging.path().to_owned();
-    let spec = shared.prepared.spec.value();
+    let spec = shared.assignment.spec.value();
     let mut writable = Vec::new();
     for preopen in spec.preopens.iter().filter(|preopen| preopen.writable) {
         match &preopen.path {
             Some(path) => writable.push(path.clone()),
             // The root itself: what it brought along is the guest's to change.
-            None => writable.extend(shared.prepared.root_entries()),
+            None => writable.extend(shared.assignment.writable_root.iter().cloned()),
         }
     }
     shared
         .blocks
-        .materialise(&shared.prepared.manifest, &root, &writable)
+        .materialise(&shared.assignment.manifest, &root, &writable)
         .map_err(|e| match &e {
             MaterialiseError::File(e) => host_failed(e),
             MaterialiseError::Content { source, .. } => failed(content_code(source), &e),
@@ -91,19 +90,20 @@ pub(super) async fn code(
     if let Some(code) = shared.take_code() {
         return Ok(code);
     }
-    let spec = shared.prepared.spec.value();
+    let spec = shared.assignment.spec.value();
     let metering = Metering::of(&spec.limits);
     let key = ProgramKey {
         program: spec.program.cid,
         kind: spec.program.kind,
         metering,
     };
-    if let Some(code) = shared.cache.as_ref().and_then(|cache| cache.find(&key)) {
+    let tools = &shared.tools;
+    if let Some(code) = tools.cache.as_ref().and_then(|cache| cache.find(&key)) {
         return Ok(code);
     }
     compiling();
     let program =
-        SealedFile::from_bytes(&shared.prepared.program).map_err(|e| Outcome::RunnerFailed {
+        SealedFile::from_bytes(&shared.assignment.program).map_err(|e| Outcome::RunnerFailed {
             detail: e.to_string(),
         })?;
     let request = CompileRequest {
@@ -111,8 +111,8 @@ pub(super) async fn code(
         metering,
         limits: CompileLimits::default(),
     };
-    let code = compile(&shared.spawner, request).await?;
-    if let Some(cache) = &shared.cache {
+    let code = compile(&tools.spawner, request).await?;
+    if let Some(cache) = &tools.cache {
         // Without it the next run compiles again, which is no reason to fail this one.
         let kept = cache
             .keep(&key, &code)
@@ -133,12 +133,12 @@ pub(super) fn start(
 ) -> Result<Running, Outcome> {
     let spare = match shared.take_spare() {
         Some(spare) => Ok(spare),
-        None => shared.spawner.spare(),
+        None => shared.tools.spawner.spare(),
     };
     let spare = spare.map_err(|e| Outcome::RunnerFailed {
         detail: e.to_string(),
     })?;
-    let job = job(&shared.prepared.spec, token, code, root);
+    let job = job(&shared.assignment.spec, token, code, root);
     spare.start(job).map_err(|e| Outcome::RunnerFailed {
         detail: e.to_string(),
     })
@@ -211,7 +211,7 @@ pub(super) fn collect(
     staged: DiskUse,
     outcome: Outcome,
 ) -> Result<Collected, Outcome> {
-    let Prepared { spec, manifest, .. } = &shared.prepared;
+    let Assignment { spec, manifest, .. } = &shared.assignment;
     let spec = spec.value();
     let ended_well = outcome == (Outcome::Finished { exit_code: 0 });
     if let Some(refused) = (!ended_well)

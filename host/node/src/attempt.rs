@@ -1,38 +1,112 @@
-//! One attempt at the job under one lease: prepare, run, collect. Each step tells the loop when it is done.
+//! One attempt at a job under one lease: prepare, run, collect. Each step tells the loop when it is done.
+//!
+//! The same for an attached run on its owner's machine and for a host that runs for others.
 
-use super::sandbox::{self, Root};
-use super::stdin::{self, Source};
-use super::{Phase, Shared, progress};
+mod assignment;
+mod progress;
+mod sandbox;
+mod stdin;
+
+pub(crate) use assignment::{Assignment, Shared, Tools};
+pub(crate) use progress::{Progress, Watch};
+pub use sandbox::GUEST_FOLDERS;
+pub use stdin::Source;
+
 use crate::outputs::Collected;
 use crate::tasks::TaskGroup;
 use mutual_protocol::FencingToken;
+use mutual_protocol::message;
 use mutual_protocol::outcome::Outcome;
 use mutual_runner::{CompiledProgram, Control, Events, Report, RunnerEvent};
+use sandbox::Root;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+/// Where an attempt stands, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Waiting for a lease.
+    Claiming,
+    /// Bringing program and inputs to the host.
+    Fetching,
+    /// Making machine code of the program.
+    Compiling,
+    /// Laying out inputs.
+    Staging,
+    /// The guest runs.
+    Running,
+    /// Taking outputs.
+    Collecting,
+    /// Waiting for the decision.
+    Deciding,
+}
+
+impl Phase {
+    /// One word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Claiming => "claiming",
+            Self::Fetching => "fetching",
+            Self::Compiling => "compiling",
+            Self::Staging => "staging",
+            Self::Running => "running",
+            Self::Collecting => "collecting",
+            Self::Deciding => "deciding",
+        }
+    }
+
+    /// As hosts tell it; none before there is a lease, since both sides know.
+    pub(crate) const fn on_the_wire(self) -> Option<message::Phase> {
+        match self {
+            Self::Claiming => None,
+            Self::Fetching => Some(message::Phase::Fetching),
+            Self::Compiling => Some(message::Phase::Compiling),
+            Self::Staging => Some(message::Phase::Staging),
+            Self::Running => Some(message::Phase::Running),
+            Self::Collecting => Some(message::Phase::Collecting),
+            Self::Deciding => Some(message::Phase::Deciding),
+        }
+    }
+}
+
+impl From<message::Phase> for Phase {
+    fn from(phase: message::Phase) -> Self {
+        match phase {
+            message::Phase::Fetching => Self::Fetching,
+            message::Phase::Compiling => Self::Compiling,
+            message::Phase::Staging => Self::Staging,
+            message::Phase::Running => Self::Running,
+            message::Phase::Collecting => Self::Collecting,
+            message::Phase::Deciding => Self::Deciding,
+        }
+    }
+}
+
+/// Code and root of an attempt that can be launched.
+pub(crate) type Ready = (CompiledProgram, Root);
+
 /// Work on another thread that is done.
 #[derive(Debug)]
-pub(super) enum Done {
+pub(crate) enum Done {
     /// The program is not in the cache and is being compiled.
     Compiling,
     /// Code and root are there, or the attempt has ended with this outcome.
-    Ready(Result<(CompiledProgram, Root), Outcome>),
+    Ready(Result<Ready, Outcome>),
     /// Outputs were taken, or the attempt has ended with this outcome.
     Collected(Result<Collected, Outcome>),
 }
 
 /// An attempt, from the lease to its outputs.
 #[derive(Debug)]
-pub(super) struct Attempt {
-    pub(super) token: FencingToken,
-    pub(super) phase: Phase,
-    pub(super) watch: Option<progress::Watch>,
-    pub(super) report: Option<Report>,
-    pub(super) collected: Option<Collected>,
+pub(crate) struct Attempt {
+    pub(crate) token: FencingToken,
+    pub(crate) phase: Phase,
+    pub(crate) watch: Option<Watch>,
+    pub(crate) report: Option<Report>,
+    pub(crate) collected: Option<Collected>,
     /// An end that was decided before the guest started, or instead of its own.
-    pub(super) stopped: Option<Outcome>,
+    pub(crate) stopped: Option<Outcome>,
     root: Option<Root>,
     control: Option<Control>,
     events: Option<Events>,
@@ -41,7 +115,7 @@ pub(super) struct Attempt {
 
 impl Attempt {
     /// Starts to prepare: compiling and staging go on side by side.
-    pub(super) fn start(
+    pub(crate) fn start(
         token: FencingToken,
         shared: &Arc<Shared>,
         tasks: &TaskGroup,
@@ -84,15 +158,15 @@ impl Attempt {
     ///
     /// # Errors
     /// How the attempt ends when that is not possible.
-    pub(super) fn launch(
+    pub(crate) fn launch(
         &mut self,
         shared: &Shared,
-        (code, root): (CompiledProgram, Root),
+        (code, root): Ready,
         input: Option<Source>,
         tasks: &TaskGroup,
     ) -> Result<(), Outcome> {
         let running = sandbox::start(shared, &self.token, code, &root)?;
-        self.watch = Some(progress::Watch::new(root.path()));
+        self.watch = Some(Watch::new(root.path()));
         self.root = Some(root);
         tasks.spawn("sandbox", running.driver.run());
         if let Some(source) = input {
@@ -107,7 +181,7 @@ impl Attempt {
     }
 
     /// What the sandbox says next; waits for ever when there is none.
-    pub(super) async fn next(&mut self) -> Option<RunnerEvent> {
+    pub(crate) async fn next(&mut self) -> Option<RunnerEvent> {
         match &mut self.events {
             Some(events) => events.next().await,
             None => std::future::pending().await,
@@ -115,12 +189,12 @@ impl Attempt {
     }
 
     /// The guest waits for standard input.
-    pub(super) fn stdin_wanted(&self) {
+    pub(crate) fn stdin_wanted(&self) {
         self.wanted.notify_one();
     }
 
     /// Ends the guest with `outcome`; before it has started, the attempt ends when it is ready.
-    pub(super) fn stop(&mut self, outcome: Outcome, grace: Duration) {
+    pub(crate) fn stop(&mut self, outcome: Outcome, grace: Duration) {
         match &self.control {
             Some(control) => control.stop(outcome, grace),
             None => self.stopped = Some(outcome),
@@ -128,12 +202,12 @@ impl Attempt {
     }
 
     /// The sandbox is gone: nothing more is heard of it.
-    pub(super) fn silence(&mut self) {
+    pub(crate) fn silence(&mut self) {
         self.events = None;
     }
 
     /// Takes the outputs of a guest that ended with `outcome`, on another thread.
-    pub(super) fn collect(
+    pub(crate) fn collect(
         &mut self,
         shared: &Arc<Shared>,
         outcome: Outcome,
@@ -153,7 +227,7 @@ impl Attempt {
     }
 
     /// Removes the guest's root on another thread. What cannot be removed is left to the next sweep.
-    pub(super) fn clear(&mut self, tasks: &TaskGroup) {
+    pub(crate) fn clear(&mut self, tasks: &TaskGroup) {
         if let Some(root) = self.root.take() {
             tasks.spawn_blocking(move || {
                 if let Err(e) = root.remove() {

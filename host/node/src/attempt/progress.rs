@@ -11,27 +11,27 @@ const TEXT_MAX: usize = 200;
 
 /// What the guest told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Progress {
-    pub(super) done: u64,
-    pub(super) total: u64,
-    pub(super) text: String,
+pub(crate) struct Progress {
+    pub(crate) done: u64,
+    pub(crate) total: u64,
+    pub(crate) text: String,
 }
 
 /// Looks at the file again and again, and tells only what changed.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     root: PathBuf,
     last: Option<Progress>,
 }
 
 impl Watch {
     /// A watch on the guest whose root is the folder `root`.
-    pub(super) const fn new(root: PathBuf) -> Self {
+    pub(crate) const fn new(root: PathBuf) -> Self {
         Self { root, last: None }
     }
 
     /// The newest progress, when it is another than the last time.
-    pub(super) fn look(&mut self) -> Option<Progress> {
+    pub(crate) fn look(&mut self) -> Option<Progress> {
         let now = self.read()?;
         if self.last.as_ref() == Some(&now) {
             return None;
