@@ -1,11 +1,15 @@
 //! `mc doctor`: one line for each thing that must be in place, and what to do where it is not.
 
+mod sandbox;
+
 use crate::account::Account;
 use crate::args::DocumentArgs;
 use crate::failure::Failure;
 use crate::{account, output};
 use mutual_node::clock::{Clock as _, SystemClock, WALL_MS_MIN};
 use serde_json::json;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -27,9 +31,10 @@ struct Finding {
 pub(crate) fn doctor(format: DocumentArgs) -> Result<u8, Failure> {
     let findings = [
         folders(),
+        runtime(),
         clock(),
         identity(),
-        sandbox(),
+        sandbox::sandbox(),
         cargo(),
         target(),
         path(),
@@ -78,6 +83,40 @@ fn folders() -> Finding {
     }
 }
 
+/// Who can enter the folder of control sockets can stop runs and read what they print.
+fn runtime() -> Finding {
+    let what = "runtime folder";
+    let home = match account::locate() {
+        Ok(home) => home,
+        Err(failure) => return finding(what, State::Bad, one_line(&failure)),
+    };
+    let path = home.runtime().display();
+    let wrong = match std::fs::metadata(home.runtime()) {
+        Ok(folder) if !folder.is_dir() => Some("is no folder: move it away".to_owned()),
+        Ok(folder) => rights(&folder, rustix::process::geteuid().as_raw()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return finding(what, State::Good, format!("{path}, made by the next run"));
+        }
+        Err(e) => Some(format!(
+            "cannot be looked at: {e}; check the folders above it"
+        )),
+    };
+    match wrong {
+        Some(wrong) => finding(what, State::Bad, format!("{path} {wrong}")),
+        None => finding(what, State::Good, path.to_string()),
+    }
+}
+
+/// What is wrong with owner and mode of a folder that must be the account's alone.
+fn rights(folder: &std::fs::Metadata, account: u32) -> Option<String> {
+    let (owner, mode) = (folder.uid(), folder.mode() & 0o7777);
+    if owner != account {
+        let next = "move it away, or set XDG_RUNTIME_DIR or MC_HOME to a folder of your own";
+        return Some(format!("belongs to user {owner}: {next}"));
+    }
+    (mode != 0o700).then(|| format!("has mode {mode:04o}: chmod 700 it"))
+}
+
 fn one_line(failure: &Failure) -> String {
     failure
         .human()
@@ -107,15 +146,6 @@ fn identity() -> Finding {
         ),
         Err(failure) => finding("identity", State::Bad, one_line(&failure)),
     }
-}
-
-fn sandbox() -> Finding {
-    let engine = mutual_engine::build().engine;
-    finding(
-        "sandbox",
-        State::Good,
-        format!("{engine} in a process of its own, without capabilities"),
-    )
 }
 
 fn cargo() -> Finding {
@@ -196,4 +226,30 @@ fn first_on_path(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())?
         .canonicalize()
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_folder_of_control_sockets_is_the_accounts_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let rights_at = |mode: u32, account: u32| {
+            std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            rights(&std::fs::metadata(folder.path()).unwrap(), account)
+        };
+        let own = rustix::process::geteuid().as_raw();
+        assert_eq!(rights_at(0o700, own), None);
+        for mode in [0o755, 0o710, 0o701, 0o500, 0o1700] {
+            let wrong = rights_at(mode, own).unwrap();
+            assert_eq!(wrong, format!("has mode {mode:04o}: chmod 700 it"));
+        }
+        let wrong = rights_at(0o700, own + 1).unwrap();
+        assert!(
+            wrong.starts_with(&format!("belongs to user {own}: ")),
+            "{wrong}"
+        );
+    }
 }

@@ -54,6 +54,7 @@ fn everything_is_in_place_here() {
         checks,
         [
             "data folder",
+            "runtime folder",
             "clock",
             "identity",
             "sandbox",
@@ -65,9 +66,55 @@ fn everything_is_in_place_here() {
     assert!(rows.iter().all(|[state, ..]| state == "ok"), "{rows:#?}");
     let table = mc.bash("mc doctor").clean().stdout;
     assert!(
-        table.starts_with("STATE  CHECK          RESULT\nok     data folder    "),
+        table.starts_with("STATE  CHECK           RESULT\nok     data folder     "),
         "{table}"
     );
+}
+
+/// The one row of `mc doctor` that is bad.
+#[track_caller]
+fn bad(ran: &Ran) -> [String; 2] {
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    let mut bad = rows(ran).into_iter().filter(|[state, ..]| state == "bad");
+    let (Some([_, check, says]), None) = (bad.next(), bad.next()) else {
+        panic!("{ran:#?}");
+    };
+    [check, says]
+}
+
+#[test]
+fn a_sandbox_that_does_not_start_is_told() {
+    let mc = Mc::new();
+    // Too little address space for a guest's memory.
+    let [check, says] = bad(&mc.bash("ulimit -v 1000000; mc doctor --json"));
+    assert_eq!(check, "sandbox");
+    assert!(says.contains("allocate memory"), "{says}");
+    assert!(
+        says.contains("; compare `ulimit -a` with another shell"),
+        "{says}"
+    );
+}
+
+#[test]
+fn a_runtime_folder_that_others_can_enter_is_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mc = Mc::new();
+    let runtime = |ran: &Ran| {
+        rows(ran)
+            .into_iter()
+            .find(|[_, check, _]| check == "runtime folder")
+    };
+    let folder = mc.home().join("run").display().to_string();
+    let good = |says: &str| Some(["ok", "runtime folder", says].map(str::to_owned));
+    let unmade = good(&format!("{folder}, made by the next run"));
+    assert_eq!(runtime(&mc.run(["doctor", "--json"])), unmade);
+    mc.run(["run".into(), mutual_testkit::guest("p1-hello.wat")])
+        .clean();
+    assert_eq!(runtime(&mc.run(["doctor", "--json"])), good(&folder));
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let [check, says] = bad(&mc.run(["doctor", "--json"]));
+    assert_eq!(check, "runtime folder");
+    assert_eq!(says, format!("{folder} has mode 0755: chmod 700 it"));
 }
 
 /// What is missing is no failure: not everybody builds programs. Each line says what to do.

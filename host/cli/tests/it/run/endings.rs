@@ -141,7 +141,7 @@ fn a_trap_ends_with_134_and_says_where() {
     for (way, word) in [
         ("panic", "as asked"),
         ("unreachable", "unreachable"),
-        ("stack", "descend"),
+        ("stack", "!trap::descend\n"),
         ("bounds", "out of bounds memory access"),
     ] {
         let ran = mc
