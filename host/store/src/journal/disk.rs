@@ -156,18 +156,16 @@ struct PlainFile {
 
 impl DiskFile for PlainFile {
     fn read(&mut self, bytes_max: u64) -> Result<Option<Vec<u8>>, FileError> {
-        let mut bytes = Vec::new();
-        self.file
-            .rewind()
-            .and_then(|()| {
-                (&self.file)
-                    .take(bytes_max.saturating_add(1))
-                    .read_to_end(&mut bytes)
-            })
-            .map_err(FileError::at(&self.path))?;
-        Ok(u64::try_from(bytes.len())
-            .is_ok_and(|length| length <= bytes_max)
-            .then_some(bytes))
+        let mut read = || {
+            if self.file.metadata()?.len() > bytes_max {
+                return Ok(None);
+            }
+            let mut bytes = Vec::new();
+            self.file.rewind()?;
+            self.file.read_to_end(&mut bytes)?;
+            Ok(Some(bytes))
+        };
+        read().map_err(FileError::at::<io::Error>(&self.path))
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FileError> {

@@ -6,10 +6,11 @@ mod power;
 use crate::child;
 use medium::Medium;
 use mutual_store::{
-    CommitError, CompactError, GROUP_BYTES_MAX, Journal, JournalLimits, OpenJournalError,
-    RECORD_BYTES_MAX, Recovered,
+    CommitError, CompactError, GROUP_BYTES_MAX, JOURNAL_BYTES_MAX, Journal, JournalLimits,
+    OpenJournalError, RECORD_BYTES_MAX, Recovered,
 };
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::Barrier;
@@ -239,6 +240,22 @@ fn a_newer_version_is_refused_by_its_number() {
     let error = refused(&medium);
     assert!(
         matches!(error, OpenJournalError::Version { found: 2 }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_file_longer_than_any_journal_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Journal::open(folder.path(), JournalLimits::default()).unwrap());
+    let file = OpenOptions::new()
+        .write(true)
+        .open(folder.path().join("journal"))
+        .unwrap();
+    file.set_len(JOURNAL_BYTES_MAX + 1).unwrap();
+    let error = Journal::open(folder.path(), JournalLimits::default()).unwrap_err();
+    assert!(
+        matches!(error, OpenJournalError::TooLong { bytes_max } if bytes_max == JOURNAL_BYTES_MAX),
         "{error:?}"
     );
 }
