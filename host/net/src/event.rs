@@ -36,6 +36,11 @@ pub enum Event {
         /// The stream; it knows whose it is.
         stream: NetStream,
     },
+    /// A node that serves the DHT has come into this node's table: it can be asked from now on.
+    DhtPeer {
+        /// Who it is.
+        node: NodeId,
+    },
     /// Our gate has refused somebody.
     Refused {
         /// Who it was.

@@ -65,7 +65,7 @@ impl Outbox {
     }
 }
 
-/// Writes the queue of `node` until it is closed, which it is when the last connection has ended.
+/// Writes the queue of `node` until it is closed: when the last connection has ended, or the network is to end.
 pub(crate) async fn write(
     node: NodeId,
     mut queue: mpsc::Receiver<Outgoing>,
@@ -88,6 +88,17 @@ pub(crate) async fn write(
             tracing::debug!(?node, %error, "messages are lost: the stream broke");
             stream = None;
         }
+    }
+    if let Some(writer) = stream {
+        end(writer).await;
+    }
+}
+
+/// Says that no more follows, and waits for the other side to end as well: it has read everything by then.
+async fn end(mut writer: BufWriter<Stream>) {
+    if writer.close().await.is_ok() {
+        // Nothing is ever said in this direction; the end comes as an end or as an error.
+        drop(writer.into_inner().read(&mut [0]).await);
     }
 }
 

@@ -109,10 +109,11 @@ impl Net {
         self.node
     }
 
-    /// Ends the node: closes its connections and waits until all its tasks have ended.
+    /// Ends the node: writes what waits, closes its connections, and waits until all its tasks have ended. That
+    /// takes two seconds at most, and a moment with peers that listen.
     pub async fn close(self) {
         let tasks = &self.shared.tasks;
-        tasks.end.cancel();
+        tasks.stop.cancel();
         tasks.tracker.close();
         tasks.tracker.wait().await;
     }

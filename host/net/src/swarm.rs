@@ -21,7 +21,7 @@ use mutual_protocol::ids::NodeId;
 use peers::Peers;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -32,7 +32,7 @@ use tokio_util::task::TaskTracker;
 const WAITING_MAX: usize = 256;
 /// Refused connections are not worth a place in that queue beyond this: anybody can make them.
 const WAITING_REFUSALS_MAX: usize = 32;
-/// Connections are closed in order at the end, and left to break after this time.
+/// At the end, messages that wait are written, and then connections are closed in order, each for this time at most.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// What the program and our own tasks want of the loop.
@@ -68,8 +68,14 @@ pub(crate) struct Shared {
 /// The tasks of the network: all of them end with it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tasks {
+    /// All of them.
     pub(crate) tracker: TaskTracker,
-    pub(crate) end: CancellationToken,
+    /// Those that write messages, once more: they are waited for before connections are closed.
+    writers: TaskTracker,
+    /// Asks the loop to end.
+    pub(crate) stop: CancellationToken,
+    /// Ends the others, by the loop.
+    end: CancellationToken,
 }
 
 impl Tasks {
@@ -79,6 +85,10 @@ impl Tasks {
             end.run_until_cancelled(task).await;
         };
         self.tracker.spawn(task).abort_handle()
+    }
+
+    pub(crate) fn spawn_writer(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(self.writers.track_future(task));
     }
 }
 
@@ -120,11 +130,11 @@ impl Loop {
 
     /// Runs until it is told to end, or until nobody is there to give commands or to take events.
     pub(crate) async fn run(mut self) {
-        let end = self.shared.tasks.end.clone();
+        let stop = self.shared.tasks.stop.clone();
         let events = self.shared.events.clone();
         loop {
             tokio::select! {
-                () = end.cancelled() => break,
+                () = stop.cancelled() => break,
                 permit = events.reserve(), if !self.waiting.is_empty() => match permit {
                     Ok(permit) => match self.waiting.pop_front() {
                         Some(Waiting::Event(event)) => permit.send(event),
@@ -146,6 +156,9 @@ impl Loop {
     }
 
     async fn close(mut self) {
+        tokio::time::timeout(CLOSE_TIME_MAX, self.flush())
+            .await
+            .ok();
         let connected: Vec<_> = self.swarm.connected_peers().copied().collect();
         for peer in connected {
             // An error says that it has just disconnected by itself.
@@ -158,6 +171,21 @@ impl Loop {
         };
         tokio::time::timeout(CLOSE_TIME_MAX, closed).await.ok();
         self.shared.tasks.end.cancel();
+    }
+
+    /// Lets the queues run empty: what was sent before the end arrives.
+    async fn flush(&mut self) {
+        let links = &self.shared.links;
+        links.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let writers = self.shared.tasks.writers.clone();
+        writers.close();
+        loop {
+            tokio::select! {
+                () = writers.wait() => return,
+                Some(command) = self.commands.recv() => self.handle_command(command),
+                _ = self.swarm.next() => {}
+            }
+        }
     }
 
     fn handle_command(&mut self, command: Command) {
@@ -281,7 +309,9 @@ impl Loop {
             BehaviourEvent::Kad(event) => {
                 let kad = self.swarm.behaviour_mut().kad.as_mut();
                 if let (Some(queries), Some(kad)) = (&mut self.queries, kad) {
-                    queries.handle(kad, event);
+                    let new = queries.handle(kad, event);
+                    let new = new.map(|node| Waiting::Event(Event::DhtPeer { node }));
+                    self.waiting.extend(new);
                 }
             }
             BehaviourEvent::Identify(_) => {}

@@ -181,8 +181,8 @@ impl Queries {
         }
     }
 
-    /// Takes what Kademlia says: progress of queries, and what others want us to keep.
-    pub(crate) fn handle(&mut self, kad: &mut Behaviour<Store>, event: Event) {
+    /// Takes what Kademlia says: progress of queries, and what others want us to keep. Gives a peer that is new.
+    pub(crate) fn handle(&mut self, kad: &mut Behaviour<Store>, event: Event) -> Option<NodeId> {
         match event {
             Event::OutboundQueryProgressed {
                 id,
@@ -191,8 +191,14 @@ impl Queries {
                 step,
             } => self.progress(id, result, &stats, step.last),
             Event::InboundRequest { request } => self.keep(kad.store_mut(), request),
+            Event::RoutingUpdated {
+                peer,
+                is_new_peer: true,
+                ..
+            } => return node_of(&peer),
             _ => {}
         }
+        None
     }
 
     fn keep(&self, store: &mut Store, request: InboundRequest) {
@@ -320,5 +326,57 @@ const fn store_error(error: &StoreError) -> DhtError {
     match error {
         StoreError::MaxRecords | StoreError::MaxProvidedKeys => DhtError::Full,
         StoreError::ValueTooLarge => DhtError::TooLong,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libp2p::swarm::ConnectionId;
+
+    /// The first byte is a number; the greater is the newer, and 0 is invalid.
+    struct Numbered;
+
+    impl RecordCheck for Numbered {
+        fn accept(&self, _: &[u8], value: &[u8], _: Option<NodeId>, held: Option<&[u8]>) -> bool {
+            value[0] > held.map_or(0, |held| held[0])
+        }
+    }
+
+    fn check(store: &mut Store, publisher: Option<u8>, value: &[u8], kept: &[u8]) {
+        let peer = |number| peer_of(NodeId::from_bytes([number; 32]));
+        let mut record = Record::new(RecordKey::new(b"key"), value.to_vec());
+        record.publisher = publisher.map(peer);
+        let request = InboundRequest::PutRecord {
+            source: peer(1),
+            connection: ConnectionId::new_unchecked(0),
+            record: Some(record),
+        };
+        Queries::new(Arc::new(Numbered)).keep(store, request);
+        assert_eq!(store.held(b"key"), Some(kept));
+    }
+
+    #[test]
+    fn values_are_kept_from_their_publisher_when_they_are_valid_and_newer() {
+        let mut store = Store::new(peer_of(NodeId::from_bytes([9; 32])));
+        check(&mut store, Some(1), &[2], &[2]);
+        check(&mut store, Some(1), &[0], &[2]);
+        check(&mut store, Some(1), &[1], &[2]);
+        check(&mut store, Some(2), &[3], &[2]);
+        check(&mut store, None, &[3], &[2]);
+        check(&mut store, Some(1), &[4; DHT_VALUE_BYTES_MAX + 1], &[2]);
+        check(&mut store, Some(1), &[3], &[3]);
+    }
+
+    #[test]
+    fn lookups_hold_each_valid_value_once_and_the_newest_first() {
+        let mut lookup = Lookup::default();
+        for number in [2, 1, 0, 3, 2, 3] {
+            let value = vec![number];
+            let holder = None;
+            add_value(&Numbered, b"key", &mut lookup, Found { value, holder });
+        }
+        let values: Vec<_> = lookup.found.iter().map(|found| found.value[0]).collect();
+        assert_eq!(values, [3, 2, 1]);
     }
 }

@@ -97,7 +97,8 @@ impl Peers {
         links.insert(node, link);
         drop(links);
         let commands = shared.commands.clone();
-        shared.tasks.spawn(messages::write(node, queue, commands));
+        let write = messages::write(node, queue, commands);
+        shared.tasks.spawn_writer(write);
         self.peers.entry(node).or_insert(Peer {
             connections: BTreeMap::new(),
             rtt: None,

@@ -7,3 +7,4 @@ mod hostile;
 mod join;
 mod pair;
 mod rig;
+mod wire;

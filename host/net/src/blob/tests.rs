@@ -1,0 +1,2 @@
+//! scratch
+#[cfg(test)] mod t{}
