@@ -7,7 +7,8 @@ mod progress;
 mod sandbox;
 mod stdin;
 
-pub(crate) use assignment::{Assignment, Shared, Tools};
+pub use assignment::Tools;
+pub(crate) use assignment::{Assignment, Shared};
 pub(crate) use progress::{Progress, Watch};
 pub use sandbox::GUEST_FOLDERS;
 pub use stdin::Source;
@@ -178,6 +179,11 @@ impl Attempt {
         self.control = Some(running.control);
         self.events = Some(running.events);
         Ok(())
+    }
+
+    /// Input and events of a launched sandbox, for a loop that has many: what is left here still stops it.
+    pub(crate) fn take_streams(&mut self) -> (Option<Control>, Option<Events>) {
+        (self.control.clone(), self.events.take())
     }
 
     /// What the sandbox says next; waits for ever when there is none.

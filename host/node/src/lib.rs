@@ -10,6 +10,7 @@ pub mod clock;
 pub mod control;
 pub mod fit;
 pub mod home;
+pub mod hosting;
 pub mod identity;
 pub mod link;
 pub mod logs;

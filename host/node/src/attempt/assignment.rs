@@ -1,11 +1,13 @@
 //! What an attempt is about, and what it works with.
 
+use super::sandbox::{content_code, failed};
 use crate::prepare::Prepared;
-use mutual_protocol::Verified;
 use mutual_protocol::manifest::{GuestPath, Manifest};
-use mutual_protocol::spec::JobSpec;
+use mutual_protocol::outcome::Outcome;
+use mutual_protocol::spec::{JobSpec, Preopen};
+use mutual_protocol::{Verified, codec, codes, limits};
 use mutual_runner::{CompileCache, CompiledProgram, Metering, ProgramKey, Spare, Spawner};
-use mutual_store::{BlockStore, Cancel, StagingArea};
+use mutual_store::{BlockStore, Cancel, ExportError, StagingArea};
 use std::sync::{Arc, Mutex};
 
 /// A job with everything that its attempt needs of the job.
@@ -23,15 +25,15 @@ pub(crate) struct Assignment {
 
 /// What a machine runs attempts with. Clones share all of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Tools {
+pub struct Tools {
     /// Content.
-    pub(crate) blocks: BlockStore,
+    pub blocks: BlockStore,
     /// Roots of guests.
-    pub(crate) staging: Arc<StagingArea>,
+    pub staging: Arc<StagingArea>,
     /// Compiled programs; without it each attempt compiles.
-    pub(crate) cache: Option<Arc<CompileCache>>,
+    pub cache: Option<Arc<CompileCache>>,
     /// Makes sandbox processes.
-    pub(crate) spawner: Spawner,
+    pub spawner: Spawner,
 }
 
 /// What the threads of one attempt share with the loop.
@@ -60,10 +62,56 @@ impl From<Prepared> for Assignment {
 }
 
 impl Assignment {
+    /// Reads manifest and program, which are in the store. Blocks on the disk.
+    ///
+    /// # Errors
+    /// How the attempt ends when one of them is damaged or missing.
+    pub(crate) fn load(
+        blocks: &BlockStore,
+        spec: &Verified<JobSpec>,
+        wants_program: bool,
+    ) -> Result<Self, Outcome> {
+        let value = spec.value();
+        let manifest = blocks
+            .get(value.inputs, limits::MANIFEST_BYTES_MAX)
+            .map_err(ExportError::Get)
+            .map_err(|e| failed(content_code(&e), &e))?;
+        let manifest: Manifest =
+            codec::decode(&manifest, limits::MANIFEST_BYTES_MAX).map_err(|e| rejected(&e))?;
+        let program = if wants_program {
+            let read = blocks.read_file(value.program.cid, limits::PROGRAM_BYTES_MAX);
+            read.map_err(|e| failed(content_code(&e), &e))?
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            spec: spec.clone(),
+            writable_root: writable_root(value, &manifest),
+            manifest,
+            program,
+        })
+    }
+
     /// Bytes of inputs and program.
     pub(crate) fn bytes(&self) -> u64 {
         let program = self.spec.value().program.size;
         self.manifest.total_bytes().saturating_add(program)
+    }
+}
+
+/// Which inputs a writable root brought along is not told apart from other inputs: all of them are the guest's then.
+fn writable_root(spec: &JobSpec, manifest: &Manifest) -> Vec<GuestPath> {
+    let has_root = |preopen: &Preopen| preopen.writable && preopen.path.is_none();
+    let paths = manifest.entries().iter().map(|entry| entry.path.clone());
+    paths
+        .filter(|_| spec.preopens.iter().any(has_root))
+        .collect()
+}
+
+fn rejected(error: &dyn std::error::Error) -> Outcome {
+    Outcome::Rejected {
+        code: codes::STORE_DAMAGED.code.to_owned(),
+        detail: format!("the input manifest: {error}"),
     }
 }
 

@@ -257,7 +257,7 @@ fn host_failed(error: &FileError) -> Outcome {
     failed(code_of(error.fault()), error)
 }
 
-fn failed(code: Code, error: &dyn Error) -> Outcome {
+pub(super) fn failed(code: Code, error: &dyn Error) -> Outcome {
     Outcome::HostFailed {
         code: code.code.to_owned(),
         detail: chain(error),
@@ -275,7 +275,7 @@ fn fault_code(error: &(dyn Error + 'static)) -> Code {
     codes::STORE_IO
 }
 
-fn content_code(error: &ExportError) -> Code {
+pub(super) fn content_code(error: &ExportError) -> Code {
     match error {
         ExportError::Write(e) => code_of(Fault::of(e)),
         ExportError::Get(GetError::File(e)) => code_of(e.fault()),
