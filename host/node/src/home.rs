@@ -87,6 +87,11 @@ impl Home {
         self.data.join("identity")
     }
 
+    /// What is known of pools, one folder each.
+    pub fn pools(&self) -> PathBuf {
+        self.data.join("pools")
+    }
+
     /// Compiled programs.
     pub fn compiled(&self) -> PathBuf {
         self.cache.join("compiled")

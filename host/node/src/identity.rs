@@ -55,7 +55,8 @@ pub fn load_or_create(path: &Path) -> Result<SigningKey, IdentityError> {
     }
 }
 
-fn read(path: &Path) -> Result<SigningKey, IdentityError> {
+/// Loads the key of `path`.
+pub(crate) fn read(path: &Path) -> Result<SigningKey, IdentityError> {
     let io = |source| IdentityError::Io {
         path: path.to_owned(),
         source,

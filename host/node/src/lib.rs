@@ -15,6 +15,7 @@ pub mod identity;
 pub mod link;
 pub mod logs;
 pub mod outputs;
+pub mod pool;
 pub mod prepare;
 pub mod proofs;
 mod receipt;
