@@ -1,6 +1,6 @@
 //! What an account knows of the pools that it belongs to, and who is let in there.
 //!
-//! One folder for each pool (see [`files`] for how they are written): `pool.key` where this account made the pool,
+//! One folder for each pool (`files` says how they are written): `pool.key` where this account made the pool,
 //! `membership`, `name`, `tickets`, `revoked`, `peers`. [`Pools`] finds and makes them, [`Pool`] is one of them.
 //! [`PoolGate`] decides about connections, [`Joining`] is the other side of a ticket. Calls touch small files and may
 //! wait for another process of this account. Nothing here knows about sockets; times come in as arguments.
@@ -23,9 +23,7 @@ pub use joining::{JoinRefused, Joining};
 pub use membership::{KeepCertError, Pool};
 pub use peers::{KnownPeer, PEERS_MAX};
 pub use revoked::{REVOKED_MAX, RevokeError};
-pub use tickets::{
-    IssueTicketError, RedeemError, TICKET_LIFE_MAX, TICKET_USES_MAX, TICKETS_MAX, TicketOrder,
-};
+pub use tickets::{IssueTicketError, TICKET_LIFE_MAX, TICKET_USES_MAX, TICKETS_MAX, TicketOrder};
 
 use crate::home::Home;
 use crate::identity::{self, IdentityError};

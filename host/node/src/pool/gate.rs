@@ -1,7 +1,8 @@
 //! The gate of a pool: what a connection says first, and who is let in by it. Tickets are redeemed here.
 
+use super::Pool;
 use super::members::Members;
-use super::{Pool, RedeemError};
+use super::tickets::RedeemError;
 use crate::clock::Clock;
 use mutual_net::{GATE_BYTES_MAX, Gate, Refusal as TurnedAway, Verdict};
 use mutual_protocol::admission::{Answer, Hello, HelloError, JoinRequest, Refusal};
@@ -77,6 +78,11 @@ impl PoolGate {
         })
     }
 
+    /// The pool, as it was when the gate was made.
+    pub const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// The member whose connection has this key, while its proof holds.
     pub fn member_of(&self, transport: NodeId) -> Option<Member> {
         self.members().get(transport, self.clock.wall_ms())
@@ -101,7 +107,7 @@ impl PoolGate {
     }
 
     /// The proof of this account's own membership, for now.
-    fn proof(&self) -> MemberProof {
+    pub(super) fn proof(&self) -> MemberProof {
         let delegation = Delegation {
             member: self.pool.membership().member,
             transport: self.transport,
@@ -137,7 +143,7 @@ impl PoolGate {
         request
             .check(self.pool.id(), from, now_ms)
             .map_err(|reason| Denial::new(reason, reason.code().meaning))?;
-        Ok(self.pool.redeem(request.value(), now_ms)?)
+        Ok(self.pool.redeem(&request, now_ms)?)
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {
@@ -229,4 +235,4 @@ impl From<RedeemError> for Denial {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -196,3 +196,6 @@ impl Joining<'_> {
         self.identity.public().into()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use mutual_protocol::codes::{self, Code};
 use mutual_protocol::limits::{ADDRESSES_MAX, ADMITTERS_MAX, MEMBERSHIP_MS_MAX};
 use mutual_protocol::membership::{MembershipCert, Role};
 use mutual_protocol::ticket::{Ticket, TicketSecret};
-use mutual_protocol::{Digest, NodeId, PoolId, Signed};
+use mutual_protocol::{Digest, NodeId, PoolId, Signed, Verified};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -95,8 +95,7 @@ impl IssueTicketError {
 
 /// Why a ticket was not redeemed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RedeemError {
+pub(super) enum RedeemError {
     /// This account did not make the pool.
     #[error("this node does not redeem tickets")]
     NotFounder,
@@ -125,7 +124,7 @@ pub enum RedeemError {
 
 impl RedeemError {
     /// What the joining side is told. A node that cannot write has no room, as far as others can tell.
-    pub const fn refusal(&self) -> Refusal {
+    pub(super) const fn refusal(&self) -> Refusal {
         match self {
             Self::NotFounder => Refusal::NotAnAdmitter,
             Self::Unknown => Refusal::UnknownTicket,
@@ -134,14 +133,6 @@ impl RedeemError {
             Self::Roles => Refusal::Proof,
             Self::Revoked => Refusal::Revoked,
             Self::File(_) => Refusal::Full,
-        }
-    }
-
-    /// The error's code.
-    pub fn code(&self) -> &'static Code {
-        match self {
-            Self::File(error) => error.code(),
-            other => other.refusal().code(),
         }
     }
 }
@@ -228,22 +219,19 @@ impl Pool {
             .map_or(0, IssuedTicket::uses_left))
     }
 
-    /// Makes `request`'s node a member, if its ticket allows. The request's signature, pool, connection and clock were
-    /// checked before ([`PoolGate`](super::PoolGate) does).
-    ///
-    /// # Errors
-    /// When it is not admitted; the ticket is as it was then.
-    pub fn redeem(
+    /// Makes `request`'s node a member, if its ticket allows. Pool, connection and clock of the request were checked
+    /// before. Without a certificate, the ticket stays as it was.
+    pub(super) fn redeem(
         &self,
-        request: &JoinRequest,
+        request: &Verified<JoinRequest>,
         now_ms: u64,
     ) -> Result<Signed<MembershipCert>, RedeemError> {
         let _lock = Lock::take(&self.root)?;
         let key = self.key()?.ok_or(RedeemError::NotFounder)?;
-        let (serial, roles) = self.count_use(request, now_ms)?;
+        let (serial, roles) = self.count_use(request.value(), now_ms)?;
         let cert = MembershipCert {
             pool: self.id,
-            member: request.member,
+            member: request.value().member,
             roles,
             serial,
             not_after_ms: now_ms.saturating_add(MEMBERSHIP_MS_MAX),

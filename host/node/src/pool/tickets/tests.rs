@@ -3,12 +3,14 @@
 use super::*;
 use crate::pool::RevokeError;
 use crate::pool::tests::{NOW, founder, order, ticket};
+use mutual_protocol::SigningKey;
 use mutual_protocol::bounded::Line;
 use mutual_protocol::sign::Ed25519;
 
-fn request(pool: &Pool, ticket: &Ticket, member: u8) -> JoinRequest {
-    let member = NodeId::from_bytes([member; 32]);
-    JoinRequest {
+fn request(pool: &Pool, ticket: &Ticket, member: u8) -> Verified<JoinRequest> {
+    let key = SigningKey::from_seed(&[member; 32]);
+    let member = NodeId::from(key.public());
+    key.sign(JoinRequest {
         pool: pool.id(),
         secret: ticket.secret,
         member,
@@ -16,7 +18,7 @@ fn request(pool: &Pool, ticket: &Ticket, member: u8) -> JoinRequest {
         name: Line::default(),
         roles: [Role::Host].into(),
         wall_ms: NOW,
-    }
+    })
 }
 
 fn serial(cert: &Signed<MembershipCert>) -> u64 {
