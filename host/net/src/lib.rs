@@ -6,6 +6,7 @@
 //! [`Net::start`] gives a handle and the [`Events`]. [`join`] redeems a ticket without being a member yet.
 
 mod address;
+pub mod blob;
 mod dht;
 mod event;
 mod gate;

@@ -124,7 +124,13 @@ pub async fn fetch<P: Provider>(
         let (asks, asked) = mpsc::channel(WANTS_MAX);
         desk.add(provider.name(), asks, Instant::now());
         let events = events.clone();
-        sessions.push(session::run(provider, index, asked, events, Arc::clone(&ledger)));
+        sessions.push(session::run(
+            provider,
+            index,
+            asked,
+            events,
+            Arc::clone(&ledger),
+        ));
     }
     let mut fetch = Fetch {
         sink,
@@ -137,22 +143,39 @@ pub async fn fetch<P: Provider>(
     };
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while fetch.go_on().map_err(|error| *error)? {
+    let result = loop {
+        match fetch.go_on() {
+            Ok(true) => {}
+            Ok(false) => break Ok(()),
+            Err(error) => break Err(*error),
+        }
         tokio::select! {
             biased;
             Some(event) = happened.recv() => fetch.handle_event(event),
-            Some(job) = fetch.jobs.next() => fetch.handle_job(job).map_err(|error| *error)?,
-            Some(ended) = sessions.next() => fetch.handle_end(ended),
+            Some(job) = fetch.jobs.next() => {
+                if let Err(error) = fetch.handle_job(job) {
+                    break Err(*error);
+                }
+            }
+            Some(ended) = sessions.next() => {
+                // What it brought before its end may still be in the queue.
+                while let Ok(event) = happened.try_recv() {
+                    fetch.handle_event(event);
+                }
+                fetch.handle_end(ended);
+            }
             _ = ticks.tick() => fetch.desk.ask_again(Instant::now()),
         }
-    }
+    };
+    // The sink is left alone once this returns.
+    while fetch.jobs.next().await.is_some() {}
     let done = fetch.done;
     // Ends the sessions: each shuts its stream down, so that the other side sees a regular end.
     drop(fetch);
     drop(happened);
     let farewell = async { while sessions.next().await.is_some() {} };
     let _late = timeout(FAREWELL_TIME_MAX, farewell).await;
-    Ok(done)
+    result.map(|()| done)
 }
 
 struct Fetch<F> {
@@ -227,7 +250,9 @@ impl<F: FnMut(&Fetched)> Fetch<F> {
             }
         }
         self.begin_look(move |sink| {
-            let looked = visits.into_iter().map(|visit| (visit, look(sink, visit.cid)));
+            let looked = visits
+                .into_iter()
+                .map(|visit| (visit, look(sink, visit.cid)));
             Job::Looked(looked.collect())
         });
         Ok(())
@@ -240,7 +265,8 @@ impl<F: FnMut(&Fetched)> Fetch<F> {
 
     fn begin(&mut self, work: impl FnOnce(&dyn BlockSink) -> Job + Send + 'static) {
         let sink = Arc::clone(&self.sink);
-        self.jobs.push(tokio::task::spawn_blocking(move || work(&*sink)));
+        self.jobs
+            .push(tokio::task::spawn_blocking(move || work(&*sink)));
     }
 
     fn handle_event(&mut self, event: Event) {
@@ -254,8 +280,9 @@ impl<F: FnMut(&Fetched)> Fetch<F> {
                 cid,
                 answer,
             } => {
-                self.desk.handle_answer(provider, cid, &answer, Instant::now());
-                if let Answer::Block { bytes, reservation } = answer
+                self.desk
+                    .handle_answer(provider, cid, &answer, Instant::now());
+                if let Answer::Block { bytes, reservation } = *answer
                     && self.desk.wants(cid)
                 {
                     self.begin(move |sink| {

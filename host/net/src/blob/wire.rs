@@ -1,9 +1,9 @@
 //! The frames of `/mutual/blob/1`, read and written within limits of size and time.
 
+use mutual_protocol::Cid;
 use mutual_protocol::codec;
 use mutual_protocol::ids::Codec;
 use mutual_protocol::limits::{BLOCK_BYTES_MAX, MANIFEST_BYTES_MAX};
-use mutual_protocol::Cid;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -165,9 +165,7 @@ pub(super) async fn read_block(
 }
 
 /// Does one small piece of input or output, within [`STALL_TIME_MAX`].
-pub(super) async fn in_time<T>(
-    work: impl Future<Output = io::Result<T>>,
-) -> Result<T, WireError> {
+pub(super) async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> Result<T, WireError> {
     match tokio::time::timeout(STALL_TIME_MAX, work).await {
         Ok(done) => done.map_err(WireError::Closed),
         Err(_elapsed) => Err(WireError::Stalled),
@@ -183,4 +181,38 @@ pub(super) async fn wait_until(time: Instant) {
 
 fn length(bytes: [u8; 4]) -> Result<usize, WireError> {
     usize::try_from(u32::from_be_bytes(bytes)).map_err(|_long| WireError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_its_length_and_a_list_of_cids() {
+        let cid = Cid::of(Codec::Raw, b"x");
+        let mut expected = b"\0\0\0\x2a\x81\xd8\x2a\x58\x25\0".to_vec();
+        expected.extend_from_slice(&cid.to_bytes());
+        assert_eq!(request(&[cid]), expected);
+        assert_eq!(request(&[cid; WANTS_MAX]).len(), 4 + REQUEST_BYTES_MAX);
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_status_length_and_bytes() {
+        let mut bytes = Vec::new();
+        let now = Instant::now();
+        for (status, block) in [(Status::Have, b"xy".as_slice()), (Status::Busy, b"")] {
+            write_answer(&mut bytes, status, block, |_| now)
+                .await
+                .unwrap();
+        }
+        assert_eq!(bytes, b"\0\0\0\0\x02xy\x03\0\0\0\0");
+        let mut rest = bytes.as_slice();
+        assert_eq!(read_head(&mut rest).await.unwrap(), (Status::Have, 2));
+        assert_eq!(read_block(&mut rest, 2).await.unwrap(), b"xy");
+        assert_eq!(read_head(&mut rest).await.unwrap(), (Status::Busy, 0));
+        assert!(matches!(
+            read_head(&mut rest).await,
+            Err(WireError::Closed(_))
+        ));
+    }
 }

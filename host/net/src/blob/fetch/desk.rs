@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 /// Wants that a new provider gets. Each answer adds one, so that a slow one does not hoard.
 const WINDOW_START: usize = 8;
-/// A provider that has answered nothing for so long is helped out by idle ones: two blocks of 1 MiB at 16 Mbit/s.
+/// A provider that has answered nothing for so long is asked for nothing more, and others for what it owes: two blocks of 1 MiB at 16 Mbit/s.
 const SLOW_TIME: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
@@ -165,7 +165,7 @@ impl Desk {
             let Some(want) = self.wants.get_mut(&cid).filter(|want| want.is_idle()) else {
                 continue;
             };
-            if let Some(provider) = freest(&self.providers, &want.tried) {
+            if let Some(provider) = freest(&self.providers, &want.tried, now) {
                 give(&mut self.providers, provider, want, cid, now);
                 continue;
             }
@@ -180,24 +180,22 @@ impl Desk {
         Ok(())
     }
 
-    /// Asks idle providers for what slow ones owe. The first answer counts.
+    /// Asks others for what slow providers owe. The first answer counts.
     pub(super) fn ask_again(&mut self, now: Instant) {
         if !self.queue.is_empty() {
             return;
         }
-        let is_slow = |provider: &Desked| now.saturating_duration_since(provider.last_answer) >= SLOW_TIME;
-        let slow: BTreeSet<usize> = (self.providers.iter().enumerate())
-            .filter_map(|(index, provider)| is_slow(provider).then_some(index))
-            .collect();
         for (cid, want) in &mut self.wants {
-            let Some(asked) = want.asked.first().filter(|_| want.asked.len() == 1) else {
-                continue;
+            let is_slow = |index: usize| {
+                self.providers
+                    .get(index)
+                    .is_some_and(|asked| asked.is_slow(now))
             };
-            if want.arrived > 0 || !slow.contains(asked) {
+            if want.is_idle() || want.arrived > 0 || !want.asked.iter().copied().all(is_slow) {
                 continue;
             }
             let besides = want.tried.union(&want.asked).copied().collect();
-            if let Some(provider) = freest(&self.providers, &besides) {
+            if let Some(provider) = freest(&self.providers, &besides, now) {
                 give(&mut self.providers, provider, want, *cid, now);
             }
         }
@@ -207,7 +205,10 @@ impl Desk {
     fn give_up(&mut self, cid: Cid) -> FetchError {
         let want = self.wants.remove(&cid);
         if let Some(provider) = want.and_then(|want| want.refused_by) {
-            let provider = self.providers.get(provider).map(|provider| provider.name.clone());
+            let provider = self
+                .providers
+                .get(provider)
+                .map(|provider| provider.name.clone());
             return FetchError::Refused {
                 provider: provider.unwrap_or_default(),
                 cid,
@@ -232,6 +233,13 @@ impl Want {
     }
 }
 
+impl Desked {
+    /// It owes answers, and gives none.
+    fn is_slow(&self, now: Instant) -> bool {
+        self.open > 0 && now.saturating_duration_since(self.last_answer) >= SLOW_TIME
+    }
+}
+
 impl State {
     fn handle_opened(&mut self) {
         if let Self::Opening(asks) = self {
@@ -240,12 +248,13 @@ impl State {
     }
 }
 
-/// The provider with the fewest open wants, among those with room that are not in `besides`.
-fn freest(providers: &[Desked], besides: &BTreeSet<usize>) -> Option<usize> {
+/// The provider with the fewest open wants, among those with room that are neither slow nor in `besides`.
+fn freest(providers: &[Desked], besides: &BTreeSet<usize>, now: Instant) -> Option<usize> {
     (providers.iter().enumerate())
         .filter(|(index, provider)| {
             matches!(provider.state, State::Open(_))
                 && provider.open < provider.window
+                && !provider.is_slow(now)
                 && !besides.contains(index)
         })
         .min_by_key(|(_, provider)| provider.open)

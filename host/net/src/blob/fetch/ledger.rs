@@ -65,7 +65,9 @@ impl Spent {
     fn announce(&mut self, cid: Cid, bytes: u64, bytes_max: u64) -> bool {
         let others = self.announced.iter().filter(|(other, _)| **other != cid);
         let others = others.filter_map(|(_, sizes)| sizes.iter().max());
-        let total = others.fold(self.settled.saturating_add(bytes), |sum, size| sum.saturating_add(*size));
+        let total = others.fold(self.settled.saturating_add(bytes), |sum, size| {
+            sum.saturating_add(*size)
+        });
         let fits = total <= bytes_max;
         if fits {
             self.announced.entry(cid).or_default().push(bytes);

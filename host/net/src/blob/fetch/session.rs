@@ -1,8 +1,8 @@
 //! One provider's stream: asks what it is told to ask, and passes on what is answered.
 
+use super::Provider;
 use super::error::Fault;
 use super::ledger::{Ledger, Reservation};
-use super::Provider;
 use crate::blob::wire::{
     self, STALL_TIME_MAX, Status, WANTS_MAX, WireError, block_bytes_max, in_time,
 };
@@ -25,7 +25,7 @@ pub(super) enum Event {
     Answered {
         provider: usize,
         cid: Cid,
-        answer: Answer,
+        answer: Box<Answer>,
     },
 }
 
@@ -82,9 +82,7 @@ async fn talk(
     let (read, write) = tokio::io::split(stream);
     // As many as may be open, so that there is always room.
     let (open, asked) = mpsc::channel(2 * WANTS_MAX);
-    if events.send(Event::Opened { provider }).await.is_err() {
-        return (Fault::Timeout, None);
-    }
+    let _told = events.send(Event::Opened { provider }).await;
     let listening = listen(read, provider, asked, events, ledger);
     tokio::select! {
         failure = ask(write, asks, open) => failure,
@@ -118,7 +116,8 @@ async fn ask(
         wants.clear();
     }
     let _farewell = in_time(stream.shutdown()).await;
-    (Fault::Timeout, None)
+    // Nobody listens for it any more.
+    (Fault::Busy, None)
 }
 
 /// Takes the answers. What nobody asked for is not read.
@@ -137,7 +136,7 @@ async fn listen(
         let event = Event::Answered {
             provider,
             cid,
-            answer,
+            answer: Box::new(answer),
         };
         if events.send(event).await.is_err() {
             break;

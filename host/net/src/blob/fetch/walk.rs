@@ -169,3 +169,53 @@ impl Walk {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn node(number: usize) -> Cid {
+        Cid::of(Codec::DagCbor, &number.to_be_bytes())
+    }
+
+    fn leaves(node: usize, count: usize) -> Vec<Cid> {
+        (0..count)
+            .map(|leaf| Cid::of(Codec::Raw, &(node * 1_000_000 + leaf).to_be_bytes()))
+            .collect()
+    }
+
+    /// Goal: every link is visited once though far fewer are kept. Method: three nodes above each other, each with as
+    /// many links as are kept at all and a node behind the first of them.
+    #[test]
+    fn what_is_forgotten_is_read_again() {
+        let mut blocks = BTreeMap::new();
+        for number in 0..3 {
+            let mut links = leaves(number, LINKS_KEPT_MAX + 10);
+            if number < 2 {
+                links.insert(5, node(number + 1));
+            }
+            blocks.insert(node(number), links);
+        }
+        let (mut walk, mut visited, mut reloads) = (Walk::new(&[node(0)], u64::MAX), 0, 0);
+        loop {
+            assert!(walk.kept <= LINKS_KEPT_MAX);
+            match walk.step().unwrap() {
+                Step::End => break,
+                Step::Reload(node) => {
+                    reloads += 1;
+                    walk.handle_reload(node, blocks[&node].clone());
+                }
+                Step::Visit(visit) => {
+                    visited += 1;
+                    if let Some(links) = blocks.get(&visit.cid) {
+                        walk.enter(visit.cid, visit.depth, links.clone()).unwrap();
+                    }
+                }
+            }
+        }
+        assert_eq!(visited, 3 * (LINKS_KEPT_MAX + 10) + 3);
+        assert!((3..10).contains(&reloads), "{reloads}");
+        assert_eq!(walk.kept, 0);
+    }
+}

@@ -41,11 +41,18 @@ mod tests {
         let start = Instant::now() + Duration::from_secs(60);
         let mut pace = Pace::new(10);
         let waits: Vec<u128> = (0..13)
-            .map(|_| pace.take(1, start).saturating_duration_since(start).as_millis())
+            .map(|_| {
+                pace.take(1, start)
+                    .saturating_duration_since(start)
+                    .as_millis()
+            })
             .collect();
         assert_eq!(waits, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 100, 200]);
         let later = start + Duration::from_secs(100);
-        assert!(pace.take(10, later) <= later, "no more than a second is saved");
+        assert!(
+            pace.take(10, later) <= later,
+            "no more than a second is saved"
+        );
         assert_eq!(pace.take(10, later), later);
         assert_eq!(pace.take(1, later), later + Duration::from_secs(1));
     }
