@@ -1,8 +1,9 @@
 //! The command line: every command and flag that exists. What is not built yet is absent.
 
 use bytesize::ByteSize;
-use clap::builder::EnumValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use mutual_terminal::format::{DocumentArgs, Format, ListArgs};
+use mutual_terminal::format::{parse_size, parse_time};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -74,68 +75,6 @@ pub(crate) enum Command {
     /// Print the version
     #[command(after_help = examples::VERSION)]
     Version(DocumentArgs),
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people on a terminal, plain lines in a pipe
-    #[default]
-    Auto,
-    /// A table
-    Table,
-    /// One JSON document
-    Json,
-    /// One JSON document a line
-    Jsonl,
-    /// Ids only
-    Id,
-}
-
-/// Forms of commands that print one thing and not a list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DocumentFormat {
-    /// For people
-    #[default]
-    Auto,
-    /// One JSON document
-    Json,
-}
-
-/// In which form a command prints what it has to say.
-#[derive(Clone, Copy, Debug, Default, Args)]
-pub(crate) struct FormatArgs<F: ValueEnum + Send + Sync + 'static> {
-    /// Form of what is printed
-    #[arg(
-        help_heading = "Output",
-        short = 'o',
-        long = "output",
-        value_name = "FORMAT",
-        default_value = "auto",
-        value_parser = EnumValueParser::<F>::new()
-    )]
-    output: F,
-    /// Short for -o json
-    #[arg(long, conflicts_with = "output", help_heading = "Output")]
-    json: bool,
-}
-
-pub(crate) type ListArgs = FormatArgs<Format>;
-pub(crate) type DocumentArgs = FormatArgs<DocumentFormat>;
-
-impl ListArgs {
-    pub(crate) fn format(self) -> Format {
-        if self.json { Format::Json } else { self.output }
-    }
-
-    pub(crate) fn is_json(self) -> bool {
-        matches!(self.format(), Format::Json | Format::Jsonl)
-    }
-}
-
-impl DocumentArgs {
-    pub(crate) fn is_json(self) -> bool {
-        self.json || self.output == DocumentFormat::Json
-    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -320,19 +259,6 @@ pub(crate) struct CheckArgs {
     pub(crate) program: PathBuf,
     #[command(flatten)]
     pub(crate) format: DocumentArgs,
-}
-
-fn parse_size(text: &str) -> Result<ByteSize, String> {
-    text.parse().map_err(|_without_example: String| {
-        "give a number with a unit, for example 512MiB".to_owned()
-    })
-}
-
-fn parse_time(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string());
-    }
-    humantime::parse_duration(text).map_err(|e| format!("{e}; for example 90s, 5m or 2h"))
 }
 
 /// Examples at the end of each command's help; a test runs each of them.

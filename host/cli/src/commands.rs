@@ -15,9 +15,8 @@ pub(crate) mod run;
 pub(crate) mod stop;
 pub(crate) mod version;
 
-use crate::failure::Failure;
 use mutual_node::control::{self, Request, Status};
-use mutual_protocol::codes;
+pub(crate) use mutual_terminal::block_on;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -29,13 +28,4 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Asks an attached run, and does not wait for one that stands still.
 async fn ask(socket: &Path, request: Request) -> io::Result<(Status, UnixStream)> {
     tokio::time::timeout(ANSWER_MAX, control::ask(socket, request)).await?
-}
-
-/// Runs a short conversation on a runtime of its own.
-fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|e| Failure::new(codes::STORE_IO).caused_by(&e))?;
-    Ok(runtime.block_on(future))
 }

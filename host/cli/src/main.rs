@@ -1,11 +1,8 @@
 //! The command `mc`: arguments in, output and an exit code out. What it does lives in the crates below.
 
-mod account;
 mod args;
 mod commands;
 mod explain;
-mod failure;
-mod output;
 mod paths;
 mod program;
 mod show;
@@ -13,8 +10,8 @@ mod show;
 use args::{Cli, Command};
 use clap::{CommandFactory as _, Parser as _};
 use failure::Failure;
-use mutual_protocol::codes;
 use mutual_runner::Role;
+use mutual_terminal::{account, failure, output, start};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -22,10 +19,10 @@ fn main() -> ExitCode {
     if let Some(start) = Role::of_process(std::env::args_os()) {
         return mutual_engine::run_role(start);
     }
-    start_log();
+    start::log();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(e) => return usage(&e),
+        Err(e) => return start::usage(&e),
     };
     let json = wants_json(&cli.command);
     match dispatch(cli.command) {
@@ -35,40 +32,6 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
-}
-
-/// Help and version go to stdout, a misspelt command line to stderr: as text, or as JSON where that was asked for.
-fn usage(error: &clap::Error) -> ExitCode {
-    let words: Vec<_> = std::env::args_os()
-        .take_while(|word| word != "--")
-        .collect();
-    let is_json = |word: &std::ffi::OsString| {
-        [
-            "--json",
-            "-ojson",
-            "-ojsonl",
-            "--output=json",
-            "--output=jsonl",
-        ]
-        .iter()
-        .any(|w| word == w)
-    };
-    let pairs = words.iter().zip(words.iter().skip(1));
-    let json = words.iter().any(is_json)
-        || pairs.into_iter().any(|(flag, value)| {
-            (flag == "-o" || flag == "--output") && (value == "json" || value == "jsonl")
-        });
-    if error.use_stderr() && json {
-        let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default();
-        let cause = first.strip_prefix("error: ").unwrap_or(first);
-        let failure = Failure::new(codes::ARGUMENT_USAGE).because(cause);
-        output::fail(&failure, true);
-    } else {
-        // A closed stdout is as good as a reader that has enough.
-        let _refused = error.print();
-    }
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 fn dispatch(command: Command) -> Result<u8, Failure> {
@@ -110,20 +73,4 @@ fn wants_json(command: &Command) -> bool {
         }
         _ => false,
     }
-}
-
-/// `MC_LOG=debug mc run …` shows what happens inside; without it nothing is set up.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the binary's edge: the log level comes from the environment"
-)]
-fn start_log() {
-    let Some(filter) = std::env::var_os("MC_LOG") else {
-        return;
-    };
-    let filter = tracing_subscriber::EnvFilter::new(filter.to_string_lossy());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
 }

@@ -3,10 +3,9 @@
 use crate::args::DocumentArgs;
 use crate::failure::Failure;
 use crate::{account, output};
-use mutual_node::identity::{self, IdentityError};
-use mutual_protocol::{NodeId, OwnerId, SigningKey, codes};
+use mutual_protocol::{NodeId, OwnerId};
+pub(crate) use mutual_terminal::identity::load;
 use serde_json::json;
-use std::path::Path;
 
 pub(crate) fn id(format: DocumentArgs) -> Result<u8, Failure> {
     let home = account::locate()?;
@@ -24,12 +23,4 @@ pub(crate) fn id(format: DocumentArgs) -> Result<u8, Failure> {
         output::line(&owner)?;
     }
     Ok(0)
-}
-
-/// Loads the account's key, or makes it at first use.
-pub(crate) fn load(path: &Path) -> Result<SigningKey, Failure> {
-    identity::load_or_create(path).map_err(|e| match &e {
-        IdentityError::Io { .. } => crate::explain::store(&e),
-        _ => Failure::new(codes::IDENTITY_DAMAGED).caused_by(&e),
-    })
 }

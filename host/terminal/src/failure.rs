@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 /// An error that ends a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub struct Failure {
     code: Code,
     /// What exactly: a path, a name, the operating system's word.
     detail: Vec<String>,
@@ -17,7 +17,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// A failure with its code's own meaning and next step.
-    pub(crate) fn new(code: Code) -> Self {
+    pub fn new(code: Code) -> Self {
         Self {
             code,
             detail: Vec::new(),
@@ -27,13 +27,13 @@ impl Failure {
     }
 
     /// Adds a line of cause.
-    pub(crate) fn because(mut self, detail: impl Into<String>) -> Self {
+    pub fn because(mut self, detail: impl Into<String>) -> Self {
         self.detail.push(detail.into());
         self
     }
 
     /// Adds an error and everything below it as causes.
-    pub(crate) fn caused_by(mut self, error: &dyn std::error::Error) -> Self {
+    pub fn caused_by(mut self, error: &dyn std::error::Error) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
             let text = error.to_string();
@@ -46,34 +46,34 @@ impl Failure {
     }
 
     /// Replaces the code's next step by a better one.
-    pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
+    pub fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
         self
     }
 
     /// Replaces the code's exit code.
-    pub(crate) fn exit(mut self, exit: u8) -> Self {
+    pub fn exit(mut self, exit: u8) -> Self {
         self.exit = exit;
         self
     }
 
     /// Its causes on one line.
-    pub(crate) fn causes(&self) -> String {
+    pub fn causes(&self) -> String {
         self.detail.join(": ")
     }
 
     /// The process's exit code.
-    pub(crate) fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> u8 {
         self.exit
     }
 
     /// The code's text.
-    pub(crate) fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         self.code.code
     }
 
     /// For the record of a run whose outputs are not in their places.
-    pub(crate) fn unplaced(&self) -> Unplaced {
+    pub fn unplaced(&self) -> Unplaced {
         Unplaced {
             code: self.code.code.to_owned(),
             detail: self.causes(),
@@ -82,7 +82,7 @@ impl Failure {
     }
 
     /// The same failure again, from the record.
-    pub(crate) fn on_record(unplaced: &Unplaced, exit: u8) -> Self {
+    pub fn on_record(unplaced: &Unplaced, exit: u8) -> Self {
         let code = Code::find(&unplaced.code).unwrap_or(&codes::OUTPUT_PLACE);
         Self {
             code: *code,
@@ -93,7 +93,7 @@ impl Failure {
     }
 
     /// For a person.
-    pub(crate) fn human(&self) -> String {
+    pub fn human(&self) -> String {
         let mut text = format!("error[{}]: {}\n", self.code.code, self.code.meaning);
         // Causes may quote untrusted text: control characters must not reach the terminal.
         let cause: String = self.causes().chars().map(visible).collect();
@@ -110,7 +110,7 @@ impl Failure {
     }
 
     /// For a program: one line of JSON.
-    pub(crate) fn json(&self) -> String {
+    pub fn json(&self) -> String {
         let message =
             std::iter::once(self.code.meaning).chain(self.detail.iter().map(String::as_str));
         let message = message.collect::<Vec<_>>().join(": ");

@@ -14,21 +14,28 @@ use std::time::{Duration, UNIX_EPOCH};
 
 /// What most commands work on.
 #[derive(Debug)]
-pub(crate) struct Account {
-    pub(crate) home: Home,
-    pub(crate) blocks: BlockStore,
-    pub(crate) runs: RunStore,
-    pub(crate) staging: StagingArea,
+pub struct Account {
+    /// Where they are.
+    pub home: Home,
+    /// Content.
+    pub blocks: BlockStore,
+    /// Records of runs.
+    pub runs: RunStore,
+    /// Roots of guests.
+    pub staging: StagingArea,
 }
 
 impl Account {
     /// Opens the folders that the environment names, and makes them at first use.
-    pub(crate) fn open() -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// When one cannot be made or is not ours.
+    pub fn open() -> Result<Self, Failure> {
         Self::open_at(locate()?)
     }
 
     /// Opens the folders if they have ever been used.
-    pub(crate) fn open_existing() -> Result<Option<Self>, Failure> {
+    pub fn open_existing() -> Result<Option<Self>, Failure> {
         let home = locate()?;
         if !home.store().exists() {
             return Ok(None);
@@ -51,7 +58,7 @@ impl Account {
     }
 
     /// All records, newest first. Damaged ones are told on stderr and hide no other.
-    pub(crate) fn records(&self) -> Result<Vec<(Run, RunRecord)>, Failure> {
+    pub fn records(&self) -> Result<Vec<(Run, RunRecord)>, Failure> {
         let found = self
             .runs
             .records(|bytes| serde_json::from_slice::<RunRecord>(bytes))
@@ -73,7 +80,7 @@ impl Account {
     }
 
     /// The one run that `selector` means: the beginning of an id, `last`, or `@name` (the newest of that name).
-    pub(crate) fn find(&self, selector: &str) -> Result<(Run, RunRecord), Failure> {
+    pub fn find(&self, selector: &str) -> Result<(Run, RunRecord), Failure> {
         let unknown = || Failure::new(codes::JOB_NOT_FOUND).because(format!("`{selector}`"));
         if selector == "last" {
             return self.records()?.into_iter().next().ok_or_else(unknown);
@@ -99,7 +106,7 @@ impl Account {
 
     /// What killed processes left goes, and once a day what is past its time. Nobody waits for it, so nobody hears of
     /// what it cannot do.
-    pub(crate) fn upkeep(&self) {
+    pub fn upkeep(&self) {
         let now_ms = SystemClock.wall_ms();
         let now = UNIX_EPOCH + Duration::from_millis(now_ms);
         if let Err(e) = self.folders().sweep(now, SWEEP_FILES_MAX) {
@@ -114,7 +121,7 @@ impl Account {
     }
 
     /// For upkeep.
-    pub(crate) fn folders(&self) -> Upkeep<'_> {
+    pub fn folders(&self) -> Upkeep<'_> {
         Upkeep {
             blocks: &self.blocks,
             runs: &self.runs,
@@ -124,7 +131,7 @@ impl Account {
     }
 
     /// The control socket of a run.
-    pub(crate) fn socket(&self, job: &JobId) -> PathBuf {
+    pub fn socket(&self, job: &JobId) -> PathBuf {
         mutual_node::control::socket_path(self.home.runtime(), job)
     }
 }
@@ -134,7 +141,7 @@ impl Account {
     clippy::disallowed_methods,
     reason = "the binary's edge: folders come from the environment"
 )]
-pub(crate) fn locate() -> Result<Home, Failure> {
+pub fn locate() -> Result<Home, Failure> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let env = HomeEnv {
         mc_home: variable("MC_HOME"),

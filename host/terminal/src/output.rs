@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 /// What became of stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Written {
+pub enum Written {
     /// All was taken.
     Whole,
     /// The reader is gone: end quietly, as programs in a pipeline do.
@@ -15,7 +15,7 @@ pub(crate) enum Written {
 }
 
 /// Writes data to stdout, whole.
-pub(crate) fn data(bytes: &[u8]) -> Result<Written, Failure> {
+pub fn data(bytes: &[u8]) -> Result<Written, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(Written::Whole),
@@ -25,19 +25,19 @@ pub(crate) fn data(bytes: &[u8]) -> Result<Written, Failure> {
 }
 
 /// Stdout does not take what belongs there.
-pub(crate) fn refused(why: &str) -> Failure {
+pub fn refused(why: &str) -> Failure {
     Failure::new(codes::OUTPUT_PLACE)
         .because(format!("standard output: {why}"))
         .next("see where it leads: the disk may be full")
 }
 
 /// Prints a line of data.
-pub(crate) fn line(text: &str) -> Result<Written, Failure> {
+pub fn line(text: &str) -> Result<Written, Failure> {
     data(format!("{text}\n").as_bytes())
 }
 
 /// Prints one JSON document, indented for people when stdout is a terminal.
-pub(crate) fn json(document: &Value) -> Result<Written, Failure> {
+pub fn json(document: &Value) -> Result<Written, Failure> {
     line(&if io::stdout().is_terminal() {
         format!("{document:#}")
     } else {
@@ -46,7 +46,7 @@ pub(crate) fn json(document: &Value) -> Result<Written, Failure> {
 }
 
 /// Prints each item, until the reader has enough.
-pub(crate) fn each<T>(
+pub fn each<T>(
     items: impl IntoIterator<Item = T>,
     mut print: impl FnMut(T) -> Result<Written, Failure>,
 ) -> Result<(), Failure> {
@@ -59,18 +59,18 @@ pub(crate) fn each<T>(
 }
 
 /// Talks to the person on stderr. A closed stderr is nobody's problem.
-pub(crate) fn say(text: &str) {
+pub fn say(text: &str) {
     say_bytes(text.as_bytes());
 }
 
 /// As [`say`], byte for byte.
-pub(crate) fn say_bytes(bytes: &[u8]) {
+pub fn say_bytes(bytes: &[u8]) {
     let mut stderr = io::stderr().lock();
     let _refused = stderr.write_all(bytes).and_then(|()| stderr.flush());
 }
 
 /// Prints a failure in the wanted form.
-pub(crate) fn fail(failure: &Failure, json: bool) {
+pub fn fail(failure: &Failure, json: bool) {
     say(&if json {
         failure.json()
     } else {
@@ -79,7 +79,7 @@ pub(crate) fn fail(failure: &Failure, json: bool) {
 }
 
 /// Columns of text: ids first, two spaces between, no borders; not cut, so that a record is a line in a pipe.
-pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows
             .iter()

@@ -1,7 +1,7 @@
 //! Looks whether the sandbox works, by running a program of a few instructions in it.
 
 use super::{Finding, State, finding};
-use crate::commands::block_on;
+use crate::block_on;
 use mutual_protocol::outcome::Outcome;
 use mutual_protocol::spec::SpecLimits;
 use mutual_runner::{
@@ -22,9 +22,9 @@ const STEP_MS_MAX: u64 = 10_000;
 const NEXT: &str =
     "compare `ulimit -a` with another shell, and try without the container that this runs in";
 
-/// A compiler child and a runner child, from their start to their end.
-pub(super) fn sandbox() -> Finding {
-    let ended = block_on(run()).map_err(|failure| failure.causes());
+/// A compiler child and a runner child of the command `name`, from their start to their end.
+pub fn sandbox(name: &str) -> Finding {
+    let ended = block_on(run(name)).map_err(|failure| failure.causes());
     match ended.and_then(|ended| ended.map_err(|e| one_line(&*e))) {
         Ok(Outcome::Finished {
             exit_code: EXIT_CODE,
@@ -56,8 +56,8 @@ fn one_line(error: &dyn Error) -> String {
     text
 }
 
-async fn run() -> Result<Outcome, Box<dyn Error>> {
-    let spawner = Spawner::new("mc")?;
+async fn run(name: &str) -> Result<Outcome, Box<dyn Error>> {
+    let spawner = Spawner::new(name)?;
     let request = CompileRequest {
         program: SealedFile::from_bytes(&wat::parse_str(PROGRAM)?)?,
         metering: Metering::None,
