@@ -107,9 +107,12 @@ async fn open(node: NodeId, commands: &mpsc::WeakSender<Command>) -> Result<Stre
     let kind = Kind::Message;
     let open = Command::Open { node, kind, reply };
     let commands = commands.upgrade().ok_or(OpenError::Closed)?;
-    commands.send(open).await.map_err(|_| OpenError::Closed)?;
+    commands
+        .send(open)
+        .await
+        .map_err(|_ended| OpenError::Closed)?;
     drop(commands);
-    answer.await.map_err(|_| OpenError::Closed)?
+    answer.await.map_err(|_ended| OpenError::Closed)?
 }
 
 /// Writes `first` and all that waits behind it, then flushes.

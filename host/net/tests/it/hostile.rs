@@ -5,8 +5,9 @@ use crate::wire::{Wire, frame, negotiation};
 use futures::{AsyncWriteExt as _, StreamExt as _};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{StreamProtocol, SwarmBuilder, identify, kad, noise, ping, tcp, yamux};
-use mutual_net::{Event, Violation};
+use mutual_net::{Event, GATE_BYTES_MAX, Violation};
 use std::time::Duration;
+use tokio_util::task::TaskTracker;
 
 const MESSAGE: &str = "/mutual/p-test/message/1";
 const KAD: &str = "/mutual/p-test/kad/1";
@@ -107,7 +108,7 @@ fn an_ordinary_libp2p_node_negotiates_no_protocol() {
                     closed = true;
                     let back = swarm.listeners().next().unwrap().to_string();
                     let net = second.net.clone();
-                    drop(tokio::task::spawn(async move {
+                    drop(TaskTracker::new().spawn(async move {
                         net.dial(back.parse().unwrap()).await.unwrap_err();
                     }));
                 }
@@ -123,7 +124,7 @@ fn malformed_hellos_end_the_connection() {
     run(async {
         let (mut first, mut second) = pair(TCP4).await;
         let address = first.net.listening().await.remove(0);
-        let giant = [&[1], &4097_u32.to_be_bytes()[..]].concat();
+        let giant = frame(&[b'x'; GATE_BYTES_MAX + 1]);
         let endless = [&[1], &u32::MAX.to_be_bytes()[..]].concat();
         for hello in [
             b"GET / HTTP/1.1\r\n".to_vec(),
@@ -178,7 +179,7 @@ fn a_flood_of_hellos_leaves_members_in_peace() {
     run(async {
         let (mut first, mut second) = pair(TCP4).await;
         let address = first.net.listening().await.remove(0);
-        let flood = tokio::task::spawn(async move {
+        let flood = TaskTracker::new().spawn(async move {
             for _ in 0..200 {
                 let mut wire = Wire::dial(&address).await.unwrap();
                 drop(wire.open(&frame(&[b'x'; 4096])).await);

@@ -112,7 +112,9 @@ fn streams_carry_much_and_end() {
     run(async {
         for (listen, _) in transports() {
             let (mut first, second) = pair(listen).await;
-            let bytes: Vec<u8> = (0..32_u32 << 20).map(|i| (i ^ (i >> 9)) as u8).collect();
+            let bytes: Vec<u8> = (0..8_u32 << 20)
+                .flat_map(|i| (i ^ (i >> 9)).to_be_bytes())
+                .collect();
             let digest = Digest::of(&bytes);
             let mut stream = second.net.open(first.net.node()).await.unwrap();
             let send = async {

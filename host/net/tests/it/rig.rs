@@ -9,6 +9,7 @@ use std::future::Future;
 use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::task::TaskTracker;
 
 pub(crate) const TCP4: &str = "/ip4/127.0.0.1/tcp/0";
 pub(crate) const TCP6: &str = "/ip6/::1/tcp/0";
@@ -167,9 +168,7 @@ impl Node {
     /// Takes events until the network ends, so that its peers need not wait.
     pub(crate) fn drain(self) -> Net {
         let mut events = self.events;
-        drop(tokio::task::spawn(async move {
-            while events.next().await.is_some() {}
-        }));
+        drop(TaskTracker::new().spawn(async move { while events.next().await.is_some() {} }));
         self.net
     }
 }
