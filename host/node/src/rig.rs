@@ -1,5 +1,7 @@
 //! What tests of this crate share: a clock that goes with tokio's, and a job that is ready to be offered.
 
+pub(crate) mod sandbox;
+
 use crate::clock::Clock;
 use crate::prepare::{self, Prepared, RunKeys, RunRequest};
 use mutual_lease::BootNanos;
