@@ -1,7 +1,7 @@
 //! The client's side: brings whole DAGs into a sink, from several providers at once.
 //!
 //! One loop owns all state. Sessions (one for each provider) move bytes; what hashes or touches the sink runs on
-//! threads that may wait. What comes next is decided by [`Walk`] (which blocks) and [`Desk`] (whom to ask), which
+//! threads that may wait. What comes next is decided by `Walk` (which blocks) and `Desk` (whom to ask), which
 //! are pure.
 
 mod desk;

@@ -1,7 +1,7 @@
 //! The server's side of a stream: wants in, blocks out, in the order asked.
 //!
 //! Three stages run side by side, so that the disk works while the stream is written to: requests are read, one ahead
-//! of what is looked up; blocks are read from the source, up to [`READ_AHEAD_BYTES_MAX`]; answers are written.
+//! of what is looked up; blocks are read from the source, up to `READ_AHEAD_BYTES_MAX`; answers are written.
 
 mod pace;
 

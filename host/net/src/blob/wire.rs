@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 /// Wants in one request, and wants that a client leaves open on one stream: 64 blocks of 1 MiB keep 10 Gb/s busy over
 /// 50 ms.
 pub const WANTS_MAX: usize = 64;
-/// Each [`CHUNK_BYTES`] have to move within this time: slower than any link in use, so the other side stands still.
+/// Each 64 KiB have to move within this time: slower than any link in use, so the other side stands still.
 pub const STALL_TIME_MAX: Duration = Duration::from_secs(10);
 /// What has to move within [`STALL_TIME_MAX`]. One byte now and then would hold a stream for ever.
 const CHUNK_BYTES: usize = 64 << 10;

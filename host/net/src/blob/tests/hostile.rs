@@ -1,6 +1,7 @@
 //! Providers that lie, stall, or have nothing.
 
 use super::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -159,7 +160,12 @@ async fn a_trickle_is_no_answer() {
 async fn others_do_not_wait_for_one_that_stalls() {
     let source = Store::default();
     let root = source.file(30 << 20).cid;
-    let stalls = Fake::scripted("stalls", |_| Reply::Stall);
+    let wanted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&wanted);
+    let stalls = Fake::scripted("stalls", move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Reply::Bytes(Vec::new())
+    });
     let hangs = Fake::new("hangs", |stream| async move {
         let _stream = stream;
         std::future::pending().await
@@ -168,6 +174,8 @@ async fn others_do_not_wait_for_one_that_stalls() {
     let providers = [stalls, hangs, Fake::honest("honest", &source)];
     fetch_into(&sink, &providers, &[root]).await.unwrap();
     assert!(sink.blocks() == source.blocks());
+    let wanted = wanted.load(Ordering::SeqCst);
+    assert_eq!(wanted, 1, "who owes an answer is asked for nothing more");
     assert!(
         start.elapsed() < Duration::from_secs(10),
         "{:?}",
