@@ -96,6 +96,16 @@ codes! {
     POOL_CLOCK = "mc::pool::clock", 125, "the clocks of the two machines are too far apart", "set the clock of the one that is wrong";
     POOL_PROOF = "mc::pool::proof", 125, "the proof of membership is not valid", "join again with a new ticket: `mc pool join TICKET`";
     POOL_REVOKED = "mc::pool::revoked", 125, "the membership was taken back", "ask whoever runs the pool";
+    POOL_UNREACHABLE = "mc::pool::unreachable", 9, "nobody of the pool answers", "see that `mc-host` runs there, and that no firewall is in between";
+    RUN_NO_HOST = "mc::run::no-host", 125, "no host of the pool takes the job", "`mc run --local` runs it on this machine";
+    HOST_RUNNING = "mc::host::running", 1, "a host of this account is running already", "`mc-host status` shows it, `mc-host stop` ends it";
+    HOST_NOT_RUNNING = "mc::host::not-running", 5, "no host of this account is running", "start one: `mc-host start`";
+    HOST_UNREACHABLE = "mc::host::unreachable", 1, "the host does not answer", "its process may be stopped or overloaded; `mc-host stop` tries once more";
+    HOST_JOB = "mc::host::job", 5, "no job of this host matches this id", "`mc-host ps` lists them";
+    HOST_PORT = "mc::host::port", 9, "the host's port is taken", "end the program that has it, or take another port: `mc-host start --port PORT`";
+    HOST_LISTEN = "mc::host::listen", 9, "the host cannot take connections at this address", "give an address of this machine: `mc-host start --listen ADDRESS`";
+    HOST_SETTINGS = "mc::host::settings", 125, "the host's settings are damaged or of a newer version", "correct the file, or remove it: defaults are used then";
+    HOST_NETWORK = "mc::host::network", 9, "the host's network has ended", "look at the machine's network, then `mc-host start`";
     CLOCK_WRONG = "mc::clock::wrong", 125, "this machine's clock is before the year 2020", "set the clock";
     IDENTITY_DAMAGED = "mc::identity::damaged", 125, "the identity file is damaged or readable by others", "restore it or move it away; a new one is made then";
     NEW_EXISTS = "mc::new::exists", 1, "the folder exists already", "choose another name";

@@ -14,6 +14,7 @@ pub mod hosting;
 pub mod identity;
 pub mod link;
 pub mod logs;
+pub mod network;
 pub mod outputs;
 pub mod pool;
 pub mod prepare;
