@@ -12,7 +12,7 @@ use libp2p::core::muxing::{StreamMuxerBox, StreamMuxerExt as _, SubstreamBox};
 use mutual_protocol::ids::NodeId;
 use std::future::Future;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -39,6 +39,8 @@ pub(crate) enum GateError {
     Version { theirs: u8 },
     #[error("the peer's words at the gate are malformed")]
     Malformed,
+    #[error("the peer opened another substream before it was let in")]
+    Impatient,
     #[error("the peer's key is not an Ed25519 key")]
     Key,
     #[error("somebody else answers there: {found}")]
@@ -109,7 +111,7 @@ async fn answer(
     muxer: &mut StreamMuxerBox,
 ) -> Result<(), GateError> {
     let mut stream = accept(muxer).await?;
-    let hello = driven(muxer, read_hello(&mut stream)).await?;
+    let hello = alone(muxer, read_hello(&mut stream)).await?;
     let (status, answer, refusal) = match gate.receive(node, &hello) {
         Verdict::Admit { answer } => (ADMITTED, answer, None),
         Verdict::Answer { answer } => (ANSWERED, answer, None),
@@ -122,7 +124,7 @@ async fn answer(
     }
     // What was sent would be lost if the connection ended before the dialer has read it; the dialer closes then.
     // Whether it closes, breaks off or says more makes no difference any more.
-    drop(driven(muxer, read_some(&mut stream)).await);
+    drop(alone(muxer, read_some(&mut stream)).await);
     drop(std::future::poll_fn(|cx| muxer.poll_close_unpin(cx)).await);
     Err(GateError::Turned { node, refusal })
 }
@@ -209,26 +211,52 @@ async fn accept(muxer: &mut StreamMuxerBox) -> Result<SubstreamBox, GateError> {
     .await
 }
 
+/// Runs `work`, and ends with an error when the peer opens another substream meanwhile: what a stranger sends there
+/// would wait in our memory, a quarter of a megabyte for each substream.
+async fn alone<T>(
+    muxer: &mut StreamMuxerBox,
+    work: impl Future<Output = Result<T, GateError>>,
+) -> Result<T, GateError> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|cx| {
+        match muxer.poll_inbound_unpin(cx) {
+            Poll::Ready(Ok(_stream)) => Poll::Ready(Err(GateError::Impatient)),
+            // A muxer must not be asked again after an error.
+            Poll::Ready(Err(error)) => match work.as_mut().poll(cx) {
+                Poll::Ready(done) => Poll::Ready(done),
+                Poll::Pending => Poll::Ready(Err(GateError::Broken(error))),
+            },
+            Poll::Pending => step(muxer, work.as_mut(), cx),
+        }
+    })
+    .await
+}
+
 /// Runs `work` while the muxer is polled: without that, no byte of a substream moves.
 async fn driven<T>(
     muxer: &mut StreamMuxerBox,
     work: impl Future<Output = Result<T, GateError>>,
 ) -> Result<T, GateError> {
     let mut work = pin!(work);
-    std::future::poll_fn(|cx| {
-        if let Poll::Ready(done) = work.as_mut().poll(cx) {
-            return Poll::Ready(done);
-        }
-        match drive::<T>(muxer, cx) {
-            // What came before the end of the connection may be all that `work` waited for.
-            Poll::Ready(end) => match work.as_mut().poll(cx) {
-                Poll::Ready(done) => Poll::Ready(done),
-                Poll::Pending => Poll::Ready(end),
-            },
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
+    std::future::poll_fn(|cx| step(muxer, work.as_mut(), cx)).await
+}
+
+fn step<T>(
+    muxer: &mut StreamMuxerBox,
+    mut work: Pin<&mut impl Future<Output = Result<T, GateError>>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T, GateError>> {
+    if let Poll::Ready(done) = work.as_mut().poll(cx) {
+        return Poll::Ready(done);
+    }
+    match drive::<T>(muxer, cx) {
+        // What came before the end of the connection may be all that `work` waited for.
+        Poll::Ready(end) => match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(done),
+            Poll::Pending => Poll::Ready(end),
+        },
+        Poll::Pending => Poll::Pending,
+    }
 }
 
 /// Polls the muxer until it waits. `Ready` only for an error.

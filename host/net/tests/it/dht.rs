@@ -157,6 +157,29 @@ fn providers_are_found_and_their_addresses() {
     });
 }
 
+/// Goal: a node that only asks finds and publishes, and no table has it.
+#[test]
+fn a_client_asks_and_is_not_asked() {
+    run(async {
+        let nets = eight(&[]).await;
+        let mut settings = settings(9, &[TCP4]);
+        let check = Arc::new(Numbered);
+        let mode = DhtMode::Client;
+        settings.dht = Some(Dht { mode, check });
+        let mut client = Node::start(&settings);
+        let address = nets[0].listening().await.remove(0);
+        client.net.dial(address).await.unwrap();
+        assert_eq!(dht_peer(&mut client).await, nets[0].node());
+        let client = client.drain();
+        client.bootstrap().await.unwrap();
+        client.put(b"job".to_vec(), vec![1], LIFE).await.unwrap();
+        let found = nets[5].get(b"job".to_vec()).await.unwrap().found;
+        assert_eq!(found[0].value, [1]);
+        assert_ne!(found[0].holder, Some(client.node()));
+        assert_eq!(nets[5].find(client.node()).await.unwrap(), []);
+    });
+}
+
 #[test]
 fn queries_that_cannot_be_made_say_why() {
     run(async {

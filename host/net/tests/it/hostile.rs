@@ -21,15 +21,14 @@ fn a_non_member_gets_the_refusal_and_not_a_byte_more() {
             let address = first.net.listening().await.remove(0);
             let mut wire = Wire::dial(&address).await.unwrap();
             let mut gate = wire.open(&frame(b"?")).await.unwrap();
+            let answer = wire.take(&mut gate, 6 + REFUSAL.len()).await;
+            assert_eq!(answer[..6], [1, 2, 0, 0, 0, 11]);
+            assert_eq!(answer[6..], *REFUSAL);
             // Before the refused connection ends, the stranger tries everything.
             let mut others = Vec::new();
             for protocol in ["/ipfs/id/1.0.0", "/ipfs/ping/1.0.0", KAD, MESSAGE] {
                 others.extend(wire.open(&negotiation(protocol)).await);
             }
-            let answer = wire.take(&mut gate, 6 + REFUSAL.len()).await;
-            assert_eq!(answer[..6], [1, 2, 0, 0, 0, 11]);
-            assert_eq!(answer[6..], *REFUSAL);
-            drop(wire.drive(gate.close()).await);
             for mut stream in others {
                 assert_eq!(wire.rest(&mut stream).await, b"");
             }
@@ -139,6 +138,25 @@ fn malformed_hellos_end_the_connection() {
             }
             wire.ended().await;
         }
+        assert_alive(&mut first, &mut second).await;
+    });
+}
+
+/// Goal: who opens a second substream before the hello is whole is not let in, whatever the hello says.
+#[test]
+fn nothing_but_the_hello_is_heard_before_the_answer() {
+    run(async {
+        let (mut first, mut second) = pair(TCP4).await;
+        let address = first.net.listening().await.remove(0);
+        let hello = frame(PASSWORD);
+        let mut wire = Wire::dial(&address).await.unwrap();
+        let mut gate = wire.open(&hello[..8]).await.unwrap();
+        let other = wire.open(&negotiation(KAD)).await;
+        drop(wire.drive(gate.write_all(&hello[8..])).await);
+        drop(wire.drive(gate.flush()).await);
+        assert_eq!(wire.rest(&mut gate).await, b"");
+        wire.ended().await;
+        drop(other);
         assert_alive(&mut first, &mut second).await;
     });
 }

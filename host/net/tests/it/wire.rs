@@ -14,6 +14,8 @@ use std::task::Poll;
 /// An authenticated connection on which nothing has been said.
 pub(crate) struct Wire {
     muxer: StreamMuxerBox,
+    /// A muxer must not be asked again after an error.
+    over: bool,
     /// Substreams that the other side has opened.
     pub(crate) inbound: Vec<SubstreamBox>,
 }
@@ -40,7 +42,11 @@ impl Wire {
         let dial = transport.dial(address.to_string().parse().unwrap(), opts);
         let (_, muxer) = dial.unwrap().await.ok()?;
         let inbound = Vec::new();
-        Some(Self { muxer, inbound })
+        Some(Self {
+            muxer,
+            over: false,
+            inbound,
+        })
     }
 
     /// Does `work` while the connection lives; `None` when it ends first.
@@ -50,14 +56,21 @@ impl Wire {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(done));
             }
+            if self.over {
+                return Poll::Ready(None);
+            }
             while let Poll::Ready(stream) = self.muxer.poll_inbound_unpin(cx) {
                 match stream {
                     Ok(stream) => self.inbound.push(stream),
-                    Err(_) => return work.as_mut().poll(cx).map(Some).map_pending(),
+                    Err(_) => {
+                        self.over = true;
+                        return work.as_mut().poll(cx).map(Some).map_pending();
+                    }
                 }
             }
             while let Poll::Ready(event) = self.muxer.poll_unpin(cx) {
                 if event.is_err() {
+                    self.over = true;
                     return work.as_mut().poll(cx).map(Some).map_pending();
                 }
             }
@@ -68,6 +81,9 @@ impl Wire {
 
     /// Opens a substream and says `bytes` on it.
     pub(crate) async fn open(&mut self, bytes: &[u8]) -> Option<SubstreamBox> {
+        if self.over {
+            return None;
+        }
         let opened = std::future::poll_fn(|cx| self.muxer.poll_outbound_unpin(cx)).await;
         let mut stream = opened.ok()?;
         let said = async {
