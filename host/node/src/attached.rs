@@ -1,20 +1,24 @@
-//! An attached run: this process is owner, only witness and only host of one job, and shows it to a person.
+//! An attached run: this process is owner and only witness of one job, and shows it to a person. The job's host is this
+//! process as well, or others of a pool.
 //!
 //! No shortcut past the protocol: what runs here is a leased attempt with a result certificate and a receipt, made by
 //! the same state machines as between machines. [`run`] is the one event loop; everything that can wake it is an
 //! `Event`. It never waits for the guest, the person or another terminal: it waits for all of them at once.
 
 mod event_loop;
+mod pool;
 mod roles;
 mod server;
 
 pub use crate::attempt::{GUEST_FOLDERS, Phase, Source};
+pub use pool::{Considered, PoolPlace, Why};
 
 use crate::attempt::Done;
 use crate::clock::{Clock, random};
 use crate::control::Door;
+use crate::logs::Stream;
 use crate::prepare::Prepared;
-use crate::record::RunRecord;
+use crate::record::{Blamed, RunRecord};
 use crate::tasks::TaskGroup;
 use event_loop::Loop;
 use mutual_protocol::manifest::Manifest;
@@ -55,9 +59,11 @@ pub struct Attached {
     pub spawner: Spawner,
     /// A sandbox process that is starting up already.
     pub spare: Option<Spare>,
+    /// Where the job runs.
+    pub place: Place,
     /// What all roles go by.
     pub clock: Arc<dyn Clock>,
-    /// Signs as owner and as host.
+    /// Signs as owner and, of a job on this machine, as host.
     pub owner: SigningKey,
     /// Signs as witness; made for this run.
     pub witness: SigningKey,
@@ -65,6 +71,15 @@ pub struct Attached {
     pub command: Vec<String>,
     /// The run's name.
     pub name: Option<String>,
+}
+
+/// Where the job runs.
+#[derive(Debug)]
+pub enum Place {
+    /// On this machine.
+    Here,
+    /// On another host. The spec is made for its pool (see [`crate::prepare::ForPool`]).
+    Pool(PoolPlace),
 }
 
 /// What the person is shown.
@@ -78,6 +93,13 @@ pub enum RunEvent {
     Stdout(Vec<u8>),
     /// The guest's standard error.
     Stderr(Vec<u8>),
+    /// A later attempt writes something else than was shown: what follows belongs to it.
+    Diverged {
+        /// Which output.
+        stream: Stream,
+        /// The first byte that may be another one.
+        at: u64,
+    },
     /// Progress told by the guest.
     Progress {
         /// Steps done.
@@ -144,6 +166,14 @@ pub enum RunError {
         /// What was refused.
         detail: String,
     },
+    /// No host of the pool took the job, or those that did ended without a result.
+    #[error("no host of the pool took the job")]
+    NoHost {
+        /// Those that could have had it.
+        considered: Vec<Considered>,
+        /// Attempts that ended without a result.
+        lost: Vec<Blamed>,
+    },
     /// No randomness.
     #[error("the system gives no random numbers")]
     Random(#[from] getrandom::Error),
@@ -176,6 +206,8 @@ enum Event {
     Runner(RunnerEvent),
     /// The sandbox's driver is gone without a last word.
     RunnerGone,
+    /// Something of a run in a pool.
+    Pool(pool::PoolEvent),
     /// The person wants something.
     Command(RunCommand),
     /// Another terminal asks.

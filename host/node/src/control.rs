@@ -3,6 +3,7 @@
 //! One request a connection: a line of JSON, answered by a line of JSON and, for logs, by frames (see [`crate::logs`])
 //! until the run ends. The socket lies in a folder that only the account can enter.
 
+use crate::record::RanOn;
 use mutual_protocol::JobId;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -45,6 +46,9 @@ pub struct Status {
     pub epoch: Option<u32>,
     /// Renewals of the lease so far.
     pub renewals: u32,
+    /// The other host that runs it; none before there is one, and for a run on this machine.
+    #[serde(default)]
+    pub host: Option<RanOn>,
     /// Progress that the guest told: done, total, text.
     pub progress: Option<(u64, u64, String)>,
 }

@@ -11,16 +11,19 @@ use crate::clock::{Clock, WALL_MS_MIN, random};
 use inputs::Inputs;
 use mutual_protocol::ids::{Codec, SealId};
 use mutual_protocol::manifest::{GuestPath, GuestPathError, Manifest, ManifestError};
+use mutual_protocol::membership::MembershipCert;
 use mutual_protocol::spec::{
     Audience, FinalAt, JobSpec, Preopen, Profile, ProgramKind, ProgramRef, Regen, Requirements,
     ResultPolicy, Shape, SpecError, SpecLimits, Stdin, WitnessSet,
 };
 use mutual_protocol::{
-    Cid, Generation, NodeId, OwnerId, PublicKey, SigningKey, Verified, codec, limits,
+    Cid, Generation, NodeId, OwnerId, PoolId, PublicKey, Signed, SigningKey, Verified, codec,
+    limits,
 };
 use mutual_store::{
     BlockStore, DirectoryTreeError, ExportError, FileError, ImportError, ImportTreeError,
 };
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// How long an attached run without a time limit may go on: the spec must end some day.
@@ -82,10 +85,32 @@ impl Prepared {
 /// Keys of an attached run.
 #[derive(Clone, Copy, Debug)]
 pub struct RunKeys<'a> {
-    /// Signs the spec, and is the only host that may claim it.
+    /// Signs the spec, and is the only host that may claim it where there is no pool.
     pub owner: &'a SigningKey,
     /// The run's own witness.
     pub witness: PublicKey,
+    /// The pool whose hosts may claim it instead.
+    pub pool: Option<&'a ForPool>,
+}
+
+/// What a job needs to run on other hosts of a pool.
+#[derive(Clone, Debug)]
+pub struct ForPool {
+    /// The pool.
+    pub pool: PoolId,
+    /// The owner's membership.
+    pub membership: Signed<MembershipCert>,
+    /// The hosts that may have it; every one of the pool when there is none.
+    pub hosts: BTreeSet<NodeId>,
+}
+
+impl ForPool {
+    fn audience(&self) -> Audience {
+        if self.hosts.is_empty() {
+            return Audience::Members;
+        }
+        Audience::Hosts(self.hosts.iter().copied().collect())
+    }
 }
 
 /// Why there is no spec.
@@ -230,7 +255,7 @@ impl Draft {
             previous: None,
             job: None,
             generation: Generation(0),
-            pool: None,
+            pool: keys.pool.map(|pool| pool.pool),
             owner: OwnerId::from(owner),
             seal_id: self.seal_id,
             program: request.program,
@@ -247,14 +272,19 @@ impl Draft {
                 cpus: 1,
                 ..Requirements::default()
             },
-            audience: Audience::Hosts(vec![NodeId::from(owner)]),
+            audience: match keys.pool {
+                Some(pool) => pool.audience(),
+                None => Audience::Hosts(vec![NodeId::from(owner)]),
+            },
             shape: Shape::single(),
             witnesses: WitnessSet {
                 keys: vec![keys.witness],
                 quorum: 1,
             },
             lease_ttl_ms: limits::LEASE_TTL_MS_ATTACHED,
-            run_on_ms_max: u64::from(limits::LEASE_TTL_MS_ATTACHED) * 10,
+            // The owner's process is the witness: a host that does not reach it computes for nobody.
+            run_on_ms_max: u64::from(limits::LEASE_TTL_MS_ATTACHED)
+                * if keys.pool.is_some() { 1 } else { 10 },
             attempt_ms_max,
             retries: 0,
             not_before_ms: self.wall_ms,
@@ -271,7 +301,7 @@ impl Draft {
             price_max: None,
             final_at: FinalAt::Witnesses,
             regen: Regen::default(),
-            membership: None,
+            membership: keys.pool.map(|pool| pool.membership.clone()),
             seal_cert: None,
         }
     }

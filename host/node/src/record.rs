@@ -1,7 +1,7 @@
 //! The record of a run: one small JSON file, written when the run starts and when it has ended.
 
 use crate::control;
-use mutual_protocol::outcome::Outcome;
+use mutual_protocol::outcome::{Blame, Outcome};
 use mutual_protocol::receipt::Usage;
 use mutual_protocol::spec::ProgramKind;
 use mutual_protocol::{Cid, JobId};
@@ -32,6 +32,30 @@ pub struct Unplaced {
     pub detail: String,
     /// What to do, where it is not what the code says.
     pub next: Option<String>,
+}
+
+/// Where a run of a pool ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RanOn {
+    /// The host's whole id as text.
+    pub id: String,
+    /// What people call it, by its own word.
+    pub name: Option<String>,
+    /// Attempts before it that ended without a result.
+    pub lost: Vec<Blamed>,
+}
+
+/// An attempt that ended without a result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blamed {
+    /// Its host's whole id as text.
+    pub id: String,
+    /// What people call the host.
+    pub name: Option<String>,
+    /// Fencing epoch.
+    pub epoch: u32,
+    /// Whose doing it was, as far as anybody can tell.
+    pub blame: Blame,
 }
 
 /// How a run ended.
@@ -91,6 +115,9 @@ pub struct RunRecord {
     /// From the signed spec to the guest's first instruction, microseconds; none before it.
     #[serde(default)]
     pub start_us: Option<u64>,
+    /// The other host that ran it; none before that, and for a run on this machine.
+    #[serde(default)]
+    pub host: Option<RanOn>,
     /// The end, once there is one.
     pub ending: Option<Ending>,
 }

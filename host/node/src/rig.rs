@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 /// An hour after boot, and some day of 2023, when the clock is made.
 const BOOT: Duration = Duration::from_secs(3600);
-const WALL_MS: u64 = 1_700_000_000_000;
+pub(crate) const WALL_MS: u64 = 1_700_000_000_000;
 
 /// Goes with tokio's clock, so that both stand still and jump together in a test with paused time.
 #[derive(Debug)]
@@ -78,6 +78,7 @@ pub(crate) fn prepared(store: &BlockStore, clock: &dyn Clock) -> Prepared {
     let keys = RunKeys {
         owner: &owner,
         witness: witness.public(),
+        pool: None,
     };
     prepare::prepare(store, clock, keys, request()).unwrap()
 }

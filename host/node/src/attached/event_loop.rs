@@ -1,66 +1,67 @@
 //! The one event loop of an attached run: waits for everything at once, and decides what follows.
 
 mod ending;
+mod here;
+mod pool;
 mod record;
 mod screen;
 mod wishes;
 
 pub(super) use screen::Followed;
 
+use super::pool::{Input, Pool};
 use super::roles::{Decision, Fact, Roles};
 use super::server::{self, Asked};
-use super::{Attached, Event, Phase, RunCommand, RunError, RunEvent, Source};
-use crate::attempt::{Attempt, Done, Ready, Shared, Tools};
+use super::{Attached, Event, Phase, Place, RunCommand, RunError, RunEvent, Source};
+use crate::attempt::{Assignment, Shared, Tools};
 use crate::control::{self, Door};
-use crate::logs::Stream;
 use crate::outputs::Collected;
 use crate::prepare::Prepared;
 use crate::tasks::TaskGroup;
+use here::Here;
 use mutual_protocol::JobId;
 use mutual_protocol::outcome::Outcome;
-use mutual_runner::RunnerEvent;
+use mutual_protocol::spec::Stdin;
 use mutual_store::BlockStore;
 use record::Record;
 use screen::Screen;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// How often the guest's progress is looked at.
-const PROGRESS_EVERY: Duration = Duration::from_millis(100);
-/// Answers of other threads that wait for the loop: an attempt gives at most three.
-const DONE_MAX: usize = 4;
 /// Questions of other terminals that wait for the loop.
 const ASKED_MAX: usize = 8;
 
 /// State of an attached run.
 #[derive(Debug)]
 pub(super) struct Loop {
-    shared: Arc<Shared>,
-    /// Goes on when the attempt's work with the store is cancelled.
     blocks: BlockStore,
     tasks: TaskGroup,
     connections: TaskGroup,
     roles: Roles,
-    attempt: Option<Attempt>,
+    work: Work,
     screen: Screen,
     inbox: Inbox,
     record: Record,
-    stdin: Option<Source>,
     stop: Option<Stop>,
     decision: Option<Decision>,
     ended: Option<Ended>,
-    next_progress: Instant,
 }
 
-/// What comes from outside the loop.
+/// Where the job's attempts are made.
+#[derive(Debug)]
+enum Work {
+    /// On this machine: the one attempt.
+    Here(Box<Here>),
+    /// On other hosts, one after another.
+    Pool(Box<Pool>),
+}
+
+/// What comes from outside the loop, wherever the job runs.
 struct Inbox {
     commands: mpsc::Receiver<RunCommand>,
     asked: mpsc::Receiver<Asked>,
-    done: mpsc::Receiver<Done>,
-    done_tx: mpsc::Sender<Done>,
     asked_tx: mpsc::Sender<Asked>,
     socket: PathBuf,
     door: Option<Door>,
@@ -106,39 +107,45 @@ impl Loop {
             &prepared,
         );
         let socket = control::socket_path(&node.runtime, &prepared.spec.job());
-        let roles = Roles::new(&prepared.spec, (node.owner, node.witness), node.clock);
-        let tools = Tools {
-            blocks: node.blocks.clone(),
-            staging: Arc::new(node.staging),
-            cache: node.cache.map(Arc::new),
-            spawner: node.spawner,
+        let mut roles = Roles::new(&prepared.spec, (node.owner, node.witness), node.clock);
+        let assignment = Assignment::from(prepared);
+        let work = match node.place {
+            Place::Here => {
+                let tools = Tools {
+                    blocks: node.blocks.clone(),
+                    staging: Arc::new(node.staging),
+                    cache: node.cache.map(Arc::new),
+                    spawner: node.spawner,
+                };
+                let shared = Shared::new(tools, assignment, (node.code, node.spare));
+                Work::Here(Box::new(Here::new(shared, stdin)))
+            }
+            Place::Pool(place) => {
+                roles = roles.elsewhere(assignment.bytes());
+                let is_attached = roles.spec().value().stdin == Stdin::Attached;
+                let input = Input::new(is_attached.then_some(stdin), &tasks);
+                Work::Pool(Box::new(Pool::new(place, input)?))
+            }
         };
-        let shared = Shared::new(tools, prepared.into(), (node.code, node.spare));
-        let (done_tx, done) = mpsc::channel(DONE_MAX);
         let (asked_tx, asked) = mpsc::channel(ASKED_MAX);
         Ok(Self {
-            shared: Arc::new(shared),
             blocks: node.blocks,
             tasks,
             connections,
             roles,
-            attempt: None,
+            work,
             screen: Screen::new(events),
             inbox: Inbox {
                 commands,
                 asked,
-                done,
-                done_tx,
                 asked_tx,
                 socket,
                 door: None,
             },
             record,
-            stdin: Some(stdin),
             stop: None,
             decision: None,
             ended: None,
-            next_progress: Instant::now() + PROGRESS_EVERY,
         })
     }
 
@@ -158,7 +165,7 @@ impl Loop {
             Err(e) => tracing::warn!("{}: {e}", self.inbox.socket.display()),
         }
         self.record.write()?;
-        let job = self.shared.assignment.spec.job();
+        let job = self.roles.spec().job();
         registered(&job);
         self.screen.show(RunEvent::Registered(job));
         Ok(())
@@ -176,36 +183,30 @@ impl Loop {
 
     fn open(&mut self) -> Result<(), RunError> {
         self.roles.open()?;
-        self.handle_facts();
-        Ok(())
+        self.share();
+        self.settle()
     }
 
     async fn next_event(&mut self) -> Event {
         let timer = self.roles.due_in().map(|left| Instant::now() + left);
         let patience_ends = self.stop.and_then(|stop| stop.patience_ends);
-        let is_running = self
-            .attempt
-            .as_ref()
-            .is_some_and(|attempt| attempt.phase == Phase::Running);
         let room = self.screen.has_room();
-        let attempt = &mut self.attempt;
-        let runner = async {
-            match attempt {
-                // Output that the person has not taken yet holds up the guest, and nothing else.
-                Some(attempt) if room => attempt.next().await,
-                _ => std::future::pending().await,
+        let wake_at = self.wake_at();
+        let work = async {
+            match &mut self.work {
+                Work::Here(here) => here.next(room).await,
+                Work::Pool(pool) => Event::Pool(pool.next(wake_at).await),
             }
         };
+        let at = |time: Option<Instant>| sleep_until(time.unwrap_or_else(Instant::now));
         tokio::select! {
             biased;
             Some(command) = self.inbox.commands.recv() => Event::Command(command),
             Some(asked) = self.inbox.asked.recv() => Event::Asked(asked),
-            Some(done) = self.inbox.done.recv() => Event::Attempt(done),
-            () = sleep_until(patience_ends.unwrap_or(self.next_progress)), if patience_ends.is_some() => Event::PatienceEnds,
+            () = at(patience_ends), if patience_ends.is_some() => Event::PatienceEnds,
+            () = at(timer), if timer.is_some() => Event::Timer,
             () = self.screen.drain(), if !room => Event::Room,
-            event = runner => event.map_or(Event::RunnerGone, Event::Runner),
-            () = sleep_until(timer.unwrap_or(self.next_progress)), if timer.is_some() => Event::Timer,
-            () = sleep_until(self.next_progress), if is_running => Event::ProgressTick,
+            event = work => event,
         }
     }
 
@@ -217,102 +218,70 @@ impl Loop {
                 let detail = "the sandbox ended without a word".to_owned();
                 self.attempt_ended(Outcome::RunnerFailed { detail }, None)?;
             }
+            Event::ProgressTick => self.look_at_progress(),
+            Event::Pool(event) => self.handle_pool(event)?,
             Event::Command(RunCommand::Stop { now }) => self.stop_run(now, false)?,
             Event::Command(RunCommand::Interrupt { now }) => self.stop_run(now, true)?,
             Event::Asked(asked) => self.handle_asked(asked)?,
             Event::Timer => self.roles.tick()?,
-            Event::PatienceEnds => self.lose_patience(),
-            Event::ProgressTick => self.look_at_progress(),
+            Event::PatienceEnds => self.lose_patience()?,
             Event::Room => {}
         }
-        self.handle_facts();
-        Ok(())
+        self.settle()
     }
 
-    /// What the roles came to by an event.
-    fn handle_facts(&mut self) {
-        while let Some(fact) = self.roles.next_fact() {
-            self.handle_fact(fact);
+    /// What the roles came to by an event, and what follows from it, until nothing does.
+    fn settle(&mut self) -> Result<(), RunError> {
+        loop {
+            while let Some(fact) = self.roles.next_fact() {
+                self.handle_fact(fact)?;
+            }
+            if !self.settle_pool()? {
+                return Ok(());
+            }
         }
     }
 
-    fn handle_fact(&mut self, fact: Fact) {
+    fn handle_fact(&mut self, fact: Fact) -> Result<(), RunError> {
         match fact {
-            Fact::Leased(token) => {
-                let attempt = Attempt::start(token, &self.shared, &self.tasks, &self.inbox.done_tx);
-                self.attempt = Some(attempt);
-                self.enter(Phase::Staging);
-            }
+            Fact::Leased(token) => self.begin_here(token),
             Fact::Lost(token) => {
-                let held = self
-                    .attempt
-                    .as_mut()
-                    .filter(|attempt| attempt.token == token);
-                if let Some(attempt) = held {
-                    attempt.stop(Outcome::Cancelled, Duration::ZERO);
-                }
+                self.kill_here(token);
+                self.lost_elsewhere(token);
             }
-            Fact::Decided(decision) => {
-                self.decision = Some(*decision);
-            }
-        }
-    }
-
-    fn handle_done(&mut self, done: Done) -> Result<(), RunError> {
-        match done {
-            Done::Compiling => self.enter(Phase::Compiling),
-            Done::Ready(Err(outcome)) => return self.attempt_ended(outcome, None),
-            Done::Ready(Ok(ready)) => return self.launch(ready),
-            Done::Collected(collected) => return self.handle_collected(collected),
+            Fact::LeasedTo { token, host } => self.begin_elsewhere(token, host)?,
+            Fact::Wanted => self.look_for_host(),
+            Fact::Decided(decision) => self.decided(*decision),
         }
         Ok(())
     }
 
-    fn launch(&mut self, ready: Ready) -> Result<(), RunError> {
-        let Some(attempt) = &mut self.attempt else {
-            return Ok(());
-        };
-        let launched = match attempt.stopped.take() {
-            Some(outcome) => Err(outcome),
-            None => attempt.launch(&self.shared, ready, self.stdin.take(), &self.tasks),
-        };
-        launched.or_else(|outcome| self.attempt_ended(outcome, None))
+    fn decided(&mut self, decision: Decision) {
+        self.take_ending(&decision);
+        self.decision = Some(decision);
     }
 
-    fn handle_runner(&mut self, event: RunnerEvent) -> Result<(), RunError> {
-        match event {
-            RunnerEvent::Started => {
-                self.record.started();
-                self.enter(Phase::Running);
-            }
-            RunnerEvent::Stdout(bytes) => self.screen.output(Stream::Stdout, bytes),
-            RunnerEvent::Stderr(bytes) => self.screen.output(Stream::Stderr, bytes),
-            RunnerEvent::StdinWanted { .. } => {
-                if let Some(attempt) = &self.attempt {
-                    attempt.stdin_wanted();
-                }
-            }
-            RunnerEvent::Ended(report) => return self.runner_ended(report),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn look_at_progress(&mut self) {
-        self.next_progress = Instant::now() + PROGRESS_EVERY;
-        let told = self
-            .attempt
-            .as_mut()
-            .and_then(|attempt| attempt.watch.as_mut())
-            .and_then(|watch| watch.look());
-        if let Some(progress) = told {
-            self.screen.told(progress);
-        }
+    /// Where the run stands.
+    fn phase(&self) -> Phase {
+        let phase = match &self.work {
+            Work::Here(here) => here.attempt.as_ref().map(|attempt| attempt.phase),
+            Work::Pool(pool) => pool.attempt.as_ref().map(|attempt| attempt.phase),
+        };
+        phase.unwrap_or(Phase::Claiming)
     }
 
     fn enter(&mut self, phase: Phase) {
-        if let Some(attempt) = &mut self.attempt {
-            attempt.phase = phase;
+        match &mut self.work {
+            Work::Here(here) => {
+                if let Some(attempt) = &mut here.attempt {
+                    attempt.phase = phase;
+                }
+            }
+            Work::Pool(pool) => {
+                if let Some(attempt) = &mut pool.attempt {
+                    attempt.phase = phase;
+                }
+            }
         }
         self.screen.show(RunEvent::Phase(phase));
     }

@@ -1,23 +1,30 @@
 //! Owner, witness and holder of one job in one process: their messages are signed, encoded, decoded and verified as
 //! between machines, and passed on in memory.
 
+mod elsewhere;
+mod keys;
 mod memory;
+
+pub(super) use elsewhere::Breach;
 
 use super::RunError;
 use crate::clock::{Clock, elapsed, random};
 use crate::receipt::record;
+use elsewhere::Elsewhere;
+use keys::Keys;
 use memory::Memory;
 use mutual_lease::{
     BootNanos, Claimant, Context, Holder, HolderEffect, HolderInput, Owner, OwnerEffect,
-    OwnerInput, Peer, Reply, Request, VerifiedReply, VerifiedRequest, Witness, WitnessEffect,
-    WitnessInput,
+    OwnerInput, Peer, Request, Witness, WitnessEffect, WitnessInput,
 };
 use mutual_protocol::lease::{Cancel, LeaseCert, Offer, ResultCert};
 use mutual_protocol::outcome::Blame;
 use mutual_protocol::receipt::Receipt;
-use mutual_protocol::sign::Message;
 use mutual_protocol::spec::JobSpec;
-use mutual_protocol::{FencingToken, NodeId, RegisterId, Signed, SigningKey, Verified};
+use mutual_protocol::{
+    FencingToken, NodeId, RegisterId, ReplicaIndex, ShardIndex, ShardRange, SigningKey, Slot,
+    Verified,
+};
 use std::collections::VecDeque;
 use std::num::NonZero;
 use std::sync::Arc;
@@ -36,8 +43,17 @@ pub(super) struct Decision {
 pub(super) enum Fact {
     /// The lease is held: compute.
     Leased(FencingToken),
+    /// Another host was promised the lease.
+    LeasedTo {
+        /// The token.
+        token: FencingToken,
+        /// Who.
+        host: NodeId,
+    },
     /// The token is worth nothing any more: stop computing.
     Lost(FencingToken),
+    /// Nobody has the job: it can be offered.
+    Wanted,
     /// The job is decided.
     Decided(Box<Decision>),
 }
@@ -50,7 +66,11 @@ pub(super) struct Roles {
     keys: Keys,
     witness: Witness,
     owner: Owner,
+    register: RegisterId,
+    /// Where the lease is held here.
     holder: Option<Holder>,
+    /// Where it is held by another host.
+    elsewhere: Option<Elsewhere>,
     timers: Timers,
     mail: VecDeque<Mail>,
     /// The lease that the attempt computes under, from its start to the end of the run.
@@ -58,16 +78,6 @@ pub(super) struct Roles {
     renewals: u32,
     receipt: Option<Verified<Receipt>>,
     facts: VecDeque<Fact>,
-}
-
-/// Keys of the roles, and the memory of what they signed.
-#[derive(Debug)]
-struct Keys {
-    /// Signs as owner and as host.
-    account: SigningKey,
-    /// Signs as witness of this one run.
-    witness: SigningKey,
-    memory: Memory,
 }
 
 /// When each role wants to be called again.
@@ -105,7 +115,9 @@ impl Roles {
         Self {
             witness: Witness::new(witness.public()),
             owner: Owner::new(spec.clone(), NonZero::<u32>::MIN),
+            register: single_register(&spec),
             holder: None,
+            elsewhere: None,
             spec,
             clock,
             keys: Keys {
@@ -122,13 +134,19 @@ impl Roles {
         }
     }
 
-    /// Has the job accepted, offered and claimed.
+    /// Has the job accepted and, where the lease is held here, offered and claimed.
     pub(super) fn open(&mut self) -> Result<(), RunError> {
         self.mail
             .push_back(Mail::Witness(None, WitnessInput::Accept(self.spec.clone())));
-        self.mail
-            .push_back(Mail::Owner(OwnerInput::HostReady(self.host())));
+        if self.elsewhere.is_none() {
+            self.mail
+                .push_back(Mail::Owner(OwnerInput::HostReady(self.host())));
+        }
         self.deliver()
+    }
+
+    pub(super) const fn spec(&self) -> &Arc<Verified<JobSpec>> {
+        &self.spec
     }
 
     /// The time has come that [`Roles::due_in`] told.
@@ -252,6 +270,9 @@ impl Roles {
     /// An attached witness lives in memory alone: its key dies with it, so its records need not be kept.
     fn witness_did(&mut self, asker: Option<Asker>, effect: WitnessEffect) -> Result<(), RunError> {
         match effect {
+            WitnessEffect::Send { to, message, .. } if self.elsewhere.is_some() => {
+                self.answer(asker, to, message)?;
+            }
             WitnessEffect::Send { message, .. } => {
                 let reply = self.keys.carry_reply(message)?;
                 self.mail.push_back(match asker {
@@ -260,7 +281,15 @@ impl Roles {
                 });
             }
             WitnessEffect::Timer(at) => self.timers.witness = Some(at),
-            WitnessEffect::Fact(fact) => self.mail.push_back(Mail::Owner(OwnerInput::Fact(fact))),
+            WitnessEffect::Fact(fact) => {
+                if self.elsewhere.is_some() {
+                    self.note(asker, &fact);
+                }
+                self.mail.push_back(Mail::Owner(OwnerInput::Fact(fact)));
+            }
+            WitnessEffect::Violation(violation) if self.elsewhere.is_some() => {
+                self.breached(violation);
+            }
             WitnessEffect::Violation(violation) => return Err(disagree(&violation)),
             WitnessEffect::Persist { .. } => {}
             _ => return Err(unknown()),
@@ -270,6 +299,9 @@ impl Roles {
 
     fn owner_did(&mut self, effect: OwnerEffect) -> Result<(), RunError> {
         match effect {
+            OwnerEffect::Offer { to, offer } if self.elsewhere.is_some() => {
+                self.send_offer(to, *offer);
+            }
             OwnerEffect::Offer { offer, .. } => self.mail.push_back(Mail::Offer(offer)),
             OwnerEffect::Send { message, .. } => {
                 let request = self.keys.carry_request(message)?;
@@ -279,10 +311,19 @@ impl Roles {
                 ));
             }
             OwnerEffect::Timer(at) => self.timers.owner = Some(at),
+            OwnerEffect::Violation(violation) if self.elsewhere.is_some() => {
+                self.breached(violation);
+            }
             OwnerEffect::Violation(violation) => return Err(disagree(&violation)),
+            OwnerEffect::Wanted { .. } if self.elsewhere.is_some() => {
+                self.facts.push_back(Fact::Wanted);
+            }
             // Once there is a receipt, the one attempt that an attached run makes is over.
             OwnerEffect::Wanted { register, .. } if self.receipt.is_some() => self.cancel(register),
             OwnerEffect::Wanted { .. } | OwnerEffect::Done => {}
+            OwnerEffect::Decided { cert, .. } if self.elsewhere.is_some() => {
+                self.decided_elsewhere(*cert)?;
+            }
             OwnerEffect::Decided { cert, .. } => self.decided(*cert),
             _ => return Err(unknown()),
         }
@@ -335,39 +376,13 @@ impl Roles {
     }
 }
 
-impl Keys {
-    /// A message of owner or holder on its way.
-    fn carry_request(&self, message: Request) -> Result<VerifiedRequest, RunError> {
-        let key = &self.account;
-        Ok(match message {
-            Request::Claim(body) => self.wire(key, *body)?.into(),
-            Request::Renew(body) => self.wire(key, *body)?.into(),
-            Request::VoteReq(body) => self.wire(key, *body)?.into(),
-            Request::Commit(body) => self.wire(key, *body)?.into(),
-            Request::Release(body) => self.wire(key, *body)?.into(),
-            Request::Preempt(body) => self.wire(key, *body)?.into(),
-            Request::Decided(cert) => VerifiedRequest::Decided(cert),
-        })
-    }
-
-    /// An answer of the witness on its way.
-    fn carry_reply(&self, message: Reply) -> Result<VerifiedReply, RunError> {
-        let key = &self.witness;
-        Ok(match message {
-            Reply::Promise(body) => self.wire(key, *body)?.into(),
-            Reply::RenewAck(body) => self.wire(key, *body)?.into(),
-            Reply::Vote(body) => self.wire(key, *body)?.into(),
-            Reply::Committed(body) => self.wire(key, *body)?.into(),
-            Reply::Nack(body) => self.wire(key, *body)?.into(),
-        })
-    }
-
-    /// Signs, encodes, decodes and verifies: what a network would do to a message.
-    fn wire<T: Message>(&self, key: &SigningKey, body: T) -> Result<Verified<T>, RunError> {
-        let sent = key.sign(body);
-        self.memory.learn(&sent);
-        let received = Signed::<T>::decode(&sent.signed().encode()).map_err(|e| disagree(&e))?;
-        received.verify(&self.memory).map_err(|e| disagree(&e))
+/// The register of a job of one shard.
+fn single_register(spec: &Verified<JobSpec>) -> RegisterId {
+    RegisterId {
+        job: spec.job(),
+        generation: spec.value().generation,
+        shards: ShardRange::one(ShardIndex(0)),
+        slot: Slot::Replica(ReplicaIndex(0)),
     }
 }
 

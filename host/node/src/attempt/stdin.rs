@@ -16,6 +16,11 @@ impl Source {
     pub fn new(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
         Self(Box::new(reader))
     }
+
+    /// Reads some bytes. A source that cannot be read is at its end, as for a program that reads a closed terminal.
+    pub(crate) async fn read(&mut self, chunk: &mut [u8]) -> usize {
+        self.0.read(chunk).await.unwrap_or(0)
+    }
 }
 
 impl std::fmt::Debug for Source {
@@ -29,8 +34,7 @@ pub(super) async fn pump(mut source: Source, control: Control, wanted: Arc<Notif
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         wanted.notified().await;
-        // A source that cannot be read is at its end, as for a program that reads a closed terminal.
-        let read = source.0.read(&mut chunk).await.unwrap_or(0);
+        let read = source.read(&mut chunk).await;
         let sent = match chunk.get(..read).filter(|bytes| !bytes.is_empty()) {
             Some(bytes) => control.send_stdin(bytes.to_vec()).await,
             None => control.close_stdin().await,

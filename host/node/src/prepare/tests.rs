@@ -26,6 +26,7 @@ fn prepare_at(wall_ms: u64) -> (Result<Prepared, PrepareError>, usize) {
     let keys = RunKeys {
         owner: &owner,
         witness,
+        pool: None,
     };
     let prepared = prepare(&store, &Wall(wall_ms), keys, request());
     let blocks = std::fs::read_dir(folder.path().join("blocks")).unwrap();

@@ -64,6 +64,7 @@ impl House {
             kind: ProgramKind::Module,
             inputs: program,
             start_us: None,
+            host: None,
             ending: None,
         };
         let started_ms = NOW_MS;

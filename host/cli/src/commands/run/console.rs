@@ -72,7 +72,8 @@ impl Console {
                 RunEvent::Stderr(bytes) => self.stderr(&bytes),
                 RunEvent::Phase(phase) => self.bar.phase(phase),
                 RunEvent::Progress { done, total, text } => self.bar.progress(done, total, &text),
-                RunEvent::Registered(_) => {}
+                // Only later attempts diverge, and a run on this machine has one.
+                RunEvent::Registered(_) | RunEvent::Diverged { .. } => {}
             }
         }
         self.bar.clear();

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::program::{self, Cancel, Program, Talk};
 use mutual_engine::{ProgramError, inspect};
-use mutual_node::attached::{self, Attached, Source};
+use mutual_node::attached::{self, Attached, Place, Source};
 use mutual_node::clock::SystemClock;
 use mutual_node::prepare::{self, Prepared, RunKeys, RunRequest};
 use mutual_protocol::codes;
@@ -64,6 +64,7 @@ pub(super) fn ready(
     let keys = RunKeys {
         owner: &owner,
         witness: witness.public(),
+        pool: None,
     };
     let prepared =
         prepare::prepare(&blocks, &SystemClock, keys, request).map_err(|e| explain::prepare(&e))?;
@@ -77,6 +78,7 @@ pub(super) fn ready(
         build: mutual_engine::build(),
         spawner,
         spare,
+        place: Place::Here,
         clock: Arc::new(SystemClock),
         owner,
         witness,

@@ -5,7 +5,7 @@ use crate::clock::{Clock, elapsed};
 use crate::prepare::Prepared;
 use crate::proofs::{self, Bundle};
 use crate::receipt::micros;
-use crate::record::{Ending, RunRecord, RunState, SCHEMA};
+use crate::record::{Ending, RanOn, RunRecord, RunState, SCHEMA};
 use mutual_lease::BootNanos;
 use mutual_protocol::lease::{LeaseCert, ResultCert};
 use mutual_protocol::outcome::Outcome;
@@ -34,6 +34,8 @@ pub(super) struct Left<'a> {
     /// None when there are no outputs, though the certificates name the empty manifest.
     pub(super) outputs: Option<Cid>,
     pub(super) log: Option<Vec<u8>>,
+    /// Where the deciding attempt ran, if not here.
+    pub(super) host: Option<RanOn>,
 }
 
 impl Record {
@@ -58,6 +60,7 @@ impl Record {
             kind: spec.program.kind,
             inputs: spec.inputs,
             start_us: None,
+            host: None,
             ending: None,
         };
         let run = Run { started_ms, job };
@@ -122,6 +125,7 @@ impl Record {
         };
         let kept = proofs::keep(store, &bundle).map_err(RunError::Proofs)?;
         let value = receipt.value();
+        self.record.host = left.host;
         self.record.state = RunState::Ended;
         self.record.ending = Some(Ending {
             at_ms: value.ended_at_ms,

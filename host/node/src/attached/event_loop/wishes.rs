@@ -1,10 +1,9 @@
 //! What the person, or another terminal, wants of the run: to stop it, to know where it stands.
 
-use super::{Loop, Stop};
+use super::{Loop, Stop, Work};
+use crate::attached::RunError;
 use crate::attached::server::{Asked, Reply};
-use crate::attached::{Phase, RunError};
 use crate::control::{Request, Status};
-use mutual_protocol::outcome::Outcome;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -16,22 +15,9 @@ impl Loop {
     pub(super) fn stop_run(&mut self, now: bool, interrupted: bool) -> Result<(), RunError> {
         let grace = if now { Duration::ZERO } else { STOP_GRACE };
         self.note_stop(grace, interrupted);
-        match self
-            .attempt
-            .as_mut()
-            .map(|attempt| (attempt.phase, attempt))
-        {
-            Some((Phase::Claiming | Phase::Fetching | Phase::Compiling | Phase::Staging, _))
-            | None => {
-                // Nothing runs yet; what is being prepared is dropped with its tasks.
-                self.shared.cancel.cancel();
-                self.attempt_ended(Outcome::Cancelled, None)
-            }
-            Some((Phase::Running, attempt)) => {
-                attempt.stop(Outcome::Cancelled, grace);
-                Ok(())
-            }
-            Some((Phase::Collecting | Phase::Deciding, _)) => Ok(()),
+        match self.work {
+            Work::Here(_) => self.stop_here(grace),
+            Work::Pool(_) => self.stop_elsewhere(now),
         }
     }
 
@@ -47,15 +33,13 @@ impl Loop {
     }
 
     /// Nobody waits any longer: not for the guest, not for its files, and not for a reader that takes no output.
-    pub(super) fn lose_patience(&mut self) {
+    pub(super) fn lose_patience(&mut self) -> Result<(), RunError> {
         if let Some(stop) = &mut self.stop {
             stop.patience_ends = None;
         }
         self.screen.detach();
-        self.shared.cancel.cancel();
-        if let Some(attempt) = &mut self.attempt {
-            attempt.stop(Outcome::Cancelled, Duration::ZERO);
-        }
+        self.abandon_here();
+        self.abandon_elsewhere()
     }
 
     pub(super) fn has_lost_patience(&self) -> bool {
@@ -85,15 +69,12 @@ impl Loop {
 
     fn status(&self) -> Status {
         let (epoch, renewals) = self.roles.standing();
-        let phase = self
-            .attempt
-            .as_ref()
-            .map_or(Phase::Claiming, |attempt| attempt.phase);
         let progress = self.screen.progress();
         Status {
-            phase: phase.name().to_owned(),
+            phase: self.phase().name().to_owned(),
             epoch,
             renewals,
+            host: self.ran_on(),
             progress: progress.map(|told| (told.done, told.total, told.text.clone())),
         }
     }

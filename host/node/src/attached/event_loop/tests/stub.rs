@@ -1,7 +1,7 @@
 //! A run with a stub of the sandbox, a shell script that says at most that it has started, and the loop in steps.
 
 use super::super::Loop;
-use crate::attached::{Attached, Event, GUEST_FOLDERS, Phase, RunCommand, RunEvent, Source};
+use crate::attached::{Attached, Event, GUEST_FOLDERS, Phase, Place, RunCommand, RunEvent, Source};
 use crate::rig::sandbox::{child, code};
 use crate::rig::{self, TestClock};
 use crate::tasks::TaskGroup;
@@ -96,6 +96,7 @@ impl Setup {
             },
             spawner: spawner.clone(),
             spare: None,
+            place: Place::Here,
             clock: clock.clone(),
             owner: rig::keys().0,
             witness: self.witness,
@@ -137,9 +138,7 @@ impl Setup {
 
 impl Stub {
     pub(super) fn phase(&self, run: &Loop) -> Phase {
-        run.attempt
-            .as_ref()
-            .map_or(Phase::Claiming, |attempt| attempt.phase)
+        run.phase()
     }
 
     /// Stops the clock when the sandbox is there and has nothing more to say: what a process does takes real time.
@@ -172,6 +171,7 @@ pub(super) async fn turn(run: &mut Loop) -> &'static str {
         Event::Attempt(_) => "attempt",
         Event::Runner(_) => "runner",
         Event::RunnerGone => "runner gone",
+        Event::Pool(_) => "pool",
         Event::Command(_) => "command",
         Event::Asked(_) => "asked",
         Event::PatienceEnds => "patience ends",

@@ -3,7 +3,7 @@
 use super::*;
 use crate::proofs::{self, Bundle, ProofError};
 use mutual_protocol::Epoch;
-use mutual_protocol::JobId;
+use mutual_protocol::{JobId, Signed};
 use mutual_testkit::seeds;
 
 /// A decided run, in one block.
