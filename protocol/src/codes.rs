@@ -97,6 +97,7 @@ codes! {
     POOL_PROOF = "mc::pool::proof", 125, "the proof of membership is not valid", "join again with a new ticket: `mc pool join TICKET`";
     POOL_REVOKED = "mc::pool::revoked", 125, "the membership was taken back", "ask whoever runs the pool";
     POOL_UNREACHABLE = "mc::pool::unreachable", 9, "nobody of the pool answers", "see that `mc-host` runs there, and that no firewall is in between";
+    RUN_DIVERGED = "mc::run::diverged", 125, "a second attempt wrote something else than was shown", "`mc logs JOB` has the whole output of the attempt that counts";
     RUN_NO_HOST = "mc::run::no-host", 125, "no host of the pool takes the job", "`mc run --local` runs it on this machine";
     HOST_RUNNING = "mc::host::running", 1, "a host of this account is running already", "`mc-host status` shows it, `mc-host stop` ends it";
     HOST_NOT_RUNNING = "mc::host::not-running", 5, "no host of this account is running", "start one: `mc-host start`";

@@ -92,6 +92,26 @@ impl Home {
         self.data.join("pools")
     }
 
+    /// What this machine's host is started with.
+    pub fn host_settings(&self) -> PathBuf {
+        self.data.join("host.json")
+    }
+
+    /// Held by the one host of this data folder.
+    pub fn host_lock(&self) -> PathBuf {
+        self.data.join("host.lock")
+    }
+
+    /// What a host in the background has to say.
+    pub fn host_log(&self) -> PathBuf {
+        self.data.join("host.log")
+    }
+
+    /// Where the host is asked and told.
+    pub fn host_socket(&self) -> PathBuf {
+        self.runtime.join("mc-host.sock")
+    }
+
     /// Compiled programs.
     pub fn compiled(&self) -> PathBuf {
         self.cache.join("compiled")
@@ -105,6 +125,11 @@ impl Home {
     /// Its time is that of the last collection that nobody asked for.
     pub fn collected_marker(&self) -> PathBuf {
         self.data.join("collected")
+    }
+
+    /// The cache folder.
+    pub fn cache(&self) -> &Path {
+        &self.cache
     }
 
     /// The data folder, for messages.

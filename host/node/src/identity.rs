@@ -57,6 +57,14 @@ pub fn load_or_create(path: &Path) -> Result<SigningKey, IdentityError> {
 
 /// Loads the key of `path`.
 pub(crate) fn read(path: &Path) -> Result<SigningKey, IdentityError> {
+    read_seed(path).map(|seed| SigningKey::from_seed(&seed))
+}
+
+/// Loads the secret that the key of `path` is made of, for a node whose connections have the account's own key.
+///
+/// # Errors
+/// When the file is not there or unusable.
+pub fn read_seed(path: &Path) -> Result<[u8; 32], IdentityError> {
     let io = |source| IdentityError::Io {
         path: path.to_owned(),
         source,
@@ -76,7 +84,7 @@ pub(crate) fn read(path: &Path) -> Result<SigningKey, IdentityError> {
     })
 }
 
-fn parse(text: &str) -> Option<SigningKey> {
+fn parse(text: &str) -> Option<[u8; 32]> {
     let hex = text.strip_prefix(HEADER)?.strip_suffix('\n')?;
     let mut seed = [0_u8; 32];
     if hex.len() != 64 || !hex.is_ascii() {
@@ -85,7 +93,7 @@ fn parse(text: &str) -> Option<SigningKey> {
     for (i, byte) in seed.iter_mut().enumerate() {
         *byte = u8::from_str_radix(hex.get(i * 2..i * 2 + 2)?, 16).ok()?;
     }
-    Some(SigningKey::from_seed(&seed))
+    Some(seed)
 }
 
 /// Writes beside the target and links it into place, so that the loser of a race reads the winner's key.

@@ -8,6 +8,7 @@ pub mod attached;
 mod attempt;
 pub mod clock;
 pub mod control;
+pub mod donor;
 pub mod fit;
 pub mod home;
 pub mod hosting;
