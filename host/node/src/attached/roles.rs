@@ -1,11 +1,12 @@
 //! Owner, witness and holder of one job in one process: their messages are signed, encoded, decoded and verified as
 //! between machines, and passed on in memory.
 
+mod breach;
 mod elsewhere;
 mod keys;
 mod memory;
 
-pub(super) use elsewhere::Breach;
+pub(super) use breach::Breach;
 
 use super::RunError;
 use crate::clock::{Clock, elapsed, random};

@@ -2,9 +2,10 @@
 
 mod attempt;
 mod outputs;
+mod search;
 
 use super::{Ended, Loop, Work};
-use crate::attached::pool::{ATTEMPTS_MAX, Link, PoolEvent, Remote, Why};
+use crate::attached::pool::{Link, PoolEvent, Remote, Why};
 use crate::attached::roles::{Breach, Decision};
 use crate::attached::{Phase, RunError};
 use crate::link::PeerEvent;
@@ -14,43 +15,16 @@ use mutual_protocol::lease::Value;
 use mutual_protocol::message::{AttemptOrder, LeaseRequest, NodeMessage};
 use mutual_protocol::outcome::{Blame, Outcome};
 use mutual_protocol::sign::Ed25519;
-use mutual_protocol::{FencingToken, NodeId, codes, limits};
+use mutual_protocol::{FencingToken, NodeId, limits};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Hosts that speak at once are heard for so long before the best one is chosen.
-const HEAR: Duration = Duration::from_millis(50);
 /// A host whose connection is back speaks of its attempt within half a lease, or has none.
 const BACK_WAIT: Duration = Duration::from_millis(limits::LEASE_TTL_MS_ATTACHED as u64 / 2);
 /// Broken connections that one attempt survives: each grants output anew.
 const BREAKS_MAX: u8 = 8;
 
 impl Loop {
-    /// Lets hosts fetch what they need, and looks for one.
-    pub(super) fn share(&mut self) {
-        let Work::Pool(pool) = &self.work else {
-            return;
-        };
-        let spec = self.roles.spec().value();
-        pool.place.peers.share(spec.program.cid);
-        pool.place.peers.share(spec.inputs);
-        self.look_for_host();
-    }
-
-    /// Nobody has the job.
-    pub(super) fn look_for_host(&mut self) {
-        let Work::Pool(pool) = &mut self.work else {
-            return;
-        };
-        if let Some(silent) = pool.offered.take() {
-            pool.hosts.passed(silent, Why::Silent);
-        }
-        let now = Instant::now();
-        let until = now + pool.place.wait_for;
-        pool.looking_until.get_or_insert(until);
-        pool.wanted_since.get_or_insert(now);
-    }
-
     /// When something has been waited for long enough.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         let Work::Pool(pool) = &self.work else {
@@ -86,80 +60,6 @@ impl Loop {
             PoolEvent::Fetched(fetched) => self.handle_fetched(fetched),
             PoolEvent::Tick => self.handle_tick(),
         }
-    }
-
-    /// Sends what is to be sent, and offers the job when nobody has it; gives whether something changed by that.
-    pub(super) fn settle_pool(&mut self) -> Result<bool, RunError> {
-        let is_undelivered = self.post()?;
-        self.grant();
-        let is_over = self.decision.is_some();
-        let spec = self.roles.spec().clone();
-        let now_ms = self.record.now_ms();
-        let Work::Pool(pool) = &mut self.work else {
-            return Ok(false);
-        };
-        let Some(since) = pool.wanted_since.filter(|_| !is_over) else {
-            return Ok(is_undelivered);
-        };
-        if self.stop.is_some() {
-            pool.wanted_since = None;
-            self.roles.end(Outcome::Cancelled)?;
-            return Ok(true);
-        }
-        if pool.lost.len() >= ATTEMPTS_MAX {
-            return Err(self.no_host());
-        }
-        if !pool.lost.is_empty() && !pool.input.is_whole() {
-            pool.wanted_since = None;
-            self.roles.end(Outcome::HostFailed {
-                code: codes::RUN_REFUSED.code.to_owned(),
-                detail: "its host was lost, and its standard input is too much to be given again"
-                    .to_owned(),
-            })?;
-            return Ok(true);
-        }
-        let are_more = !pool.place.events.is_empty() && since.elapsed() < HEAR;
-        let is_late = pool.looking_until.is_some_and(|end| end < Instant::now());
-        let best = pool.hosts.pick(spec.value(), now_ms);
-        let Some(host) = best.filter(|_| !are_more && !is_late) else {
-            return Ok(is_undelivered);
-        };
-        pool.wanted_since = None;
-        pool.offered = Some(host);
-        pool.hosts.offered(host);
-        self.roles.offer(host)?;
-        Ok(true)
-    }
-
-    /// Sends what the roles say to hosts; gives whether an offer went nowhere.
-    fn post(&mut self) -> Result<bool, RunError> {
-        let mut is_undelivered = false;
-        for (host, message) in self.roles.take_outbox() {
-            let Work::Pool(pool) = &mut self.work else {
-                break;
-            };
-            let connection = pool.hosts.connection(host);
-            let is_sent = connection.is_some_and(|to| pool.place.peers.send(to, &message));
-            // The other messages of the lease protocol are sent again until they are answered.
-            if !is_sent && matches!(message, NodeMessage::Offer { .. }) {
-                is_undelivered = true;
-                self.pass_by(host, Why::Unreachable)?;
-            }
-        }
-        Ok(is_undelivered)
-    }
-
-    /// Takes an offer back that leads to nothing.
-    fn pass_by(&mut self, host: NodeId, why: Why) -> Result<(), RunError> {
-        let Work::Pool(pool) = &mut self.work else {
-            return Ok(());
-        };
-        if pool.offered != Some(host) {
-            return Ok(());
-        }
-        pool.offered = None;
-        pool.hosts.passed(host, why);
-        self.roles.preempt()
     }
 
     /// Tells the host of the attempt something. One that does not keep up is as good as gone.
@@ -278,6 +178,7 @@ impl Loop {
             && let Ok(release) = release.verify(&Ed25519)
             && let Some(attempt) = &mut pool.attempt
             && (attempt.token, attempt.host) == (release.value().token, host)
+            && release.signer() == host.key()
         {
             attempt.blame = Some(release.value().blame);
         }
@@ -390,20 +291,6 @@ impl Loop {
         Ok(())
     }
 
-    fn no_host(&self) -> RunError {
-        let Work::Pool(pool) = &self.work else {
-            return RunError::NoHost {
-                considered: Vec::new(),
-                lost: Vec::new(),
-            };
-        };
-        let spec = self.roles.spec().value();
-        RunError::NoHost {
-            considered: pool.hosts.considered(spec, self.record.now_ms()),
-            lost: pool.lost.clone(),
-        }
-    }
-
     /// Ends the attempt: politely when its guest runs, at once before that. What has come to its own end already may
     /// still bring its outputs home.
     pub(super) fn stop_elsewhere(&mut self, now: bool) -> Result<(), RunError> {
@@ -469,3 +356,6 @@ impl Loop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,11 +133,13 @@ impl Hosts {
         best.map(|(id, ..)| *id)
     }
 
-    /// When one that fits may be asked again.
+    /// When the next one that fits may be asked again.
     pub(in super::super) fn ask_at(&self, job: &JobSpec, now_ms: u64) -> Option<Instant> {
+        let now = Instant::now();
         let fitting = self.known.values();
         let fitting = fitting.filter(|host| host.fitting(job, now_ms).is_some());
-        fitting.filter_map(|host| host.ask_after).min()
+        let times = fitting.filter_map(|host| host.ask_after);
+        times.filter(|at| *at > now).min()
     }
 
     /// It is asked now.

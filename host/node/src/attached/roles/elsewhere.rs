@@ -3,7 +3,7 @@
 //! What a host says is checked before a role hears of it: who signed, and that what it puts to the vote is what it
 //! told before. A host that breaks the protocol gives a [`Breach`], never an error of this run.
 
-use super::{Asker, Fact, Mail, Roles, RunError};
+use super::{Asker, Breach, Fact, Mail, Roles, RunError};
 use crate::wire;
 use mutual_lease::{
     OwnerInput, Reply, VerifiedReply, VerifiedRequest, Violation, WitnessFact, WitnessInput,
@@ -12,49 +12,7 @@ use mutual_protocol::lease::{LeaseCert, Offer, Promise, ResultCert, Value};
 use mutual_protocol::message::{LeaseRequest, NodeMessage};
 use mutual_protocol::outcome::{Blame, Outcome};
 use mutual_protocol::receipt::{AttemptRecord, Receipt, Usage};
-use mutual_protocol::sign::VerifyError;
 use mutual_protocol::{FencingToken, NodeId, PublicKey, RegisterId, Signed, Verified};
-
-/// How a host broke the protocol. It gets no work of this run any more.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(in super::super) enum Breach {
-    /// A signature is not valid.
-    #[error("a signed part is not valid")]
-    Signature(#[from] VerifyError),
-    /// It speaks for somebody else.
-    #[error("it speaks for somebody else")]
-    Signer,
-    /// A role refused what it said.
-    #[error("a message of the lease protocol")]
-    Lease(#[from] Violation),
-    /// Its receipt or its record of the attempt is not about this attempt.
-    #[error("the receipt does not fit the attempt: {rule}")]
-    Receipt {
-        /// What is wrong.
-        rule: &'static str,
-    },
-    /// It proposes an ending that it did not tell.
-    #[error("it proposes another ending than it told")]
-    Untold,
-    /// It sent more output than it was granted.
-    #[error("output beyond its credit")]
-    Credit,
-    /// Its output skips bytes or repeats some.
-    #[error("output at byte {offset} where {expected} comes next")]
-    Offset {
-        /// Where it says that it is.
-        offset: u64,
-        /// Where it is.
-        expected: u64,
-    },
-    /// It says something that nobody says there.
-    #[error("{what}")]
-    Turn {
-        /// What.
-        what: &'static str,
-    },
-}
 
 /// What the roles know of a holder elsewhere.
 #[derive(Debug)]
@@ -389,12 +347,6 @@ impl Roles {
             (None, Some((token, lease))) if is_cancel => (self.own_receipt(token, ending), lease),
             _ => return Err(super::unknown()),
         };
-        if let Some((held, _)) = &self.lease
-            && let Some((_, host)) = self.promised_to(held)
-        {
-            let decided = LeaseRequest::Decided(result.clone());
-            self.post(host, NodeMessage::Request(decided));
-        }
         self.facts.clear();
         let decision = super::Decision {
             lease,
@@ -403,19 +355,6 @@ impl Roles {
         };
         self.facts.push_back(Fact::Decided(Box::new(decision)));
         Ok(())
-    }
-
-    /// The host of a token that this witness promised.
-    fn promised_to(&self, token: &FencingToken) -> Option<(FencingToken, NodeId)> {
-        let (held, cert) = self.lease.as_ref().filter(|(held, _)| held == token)?;
-        let promise = cert.promises.first()?.verify(&self.keys.memory).ok()?;
-        Some((*held, promise.value().host))
-    }
-
-    fn post(&mut self, to: NodeId, message: NodeMessage) {
-        if let Some(elsewhere) = &mut self.elsewhere {
-            elsewhere.outbox.push((to, message));
-        }
     }
 
     /// Nothing ran that would have a receipt of its own: the owner's says how its own claim ended.
