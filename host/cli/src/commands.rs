@@ -10,6 +10,7 @@ pub(crate) mod id;
 pub(crate) mod inspect;
 pub(crate) mod logs;
 pub(crate) mod new;
+pub(crate) mod pool;
 pub(crate) mod ps;
 pub(crate) mod run;
 pub(crate) mod stop;

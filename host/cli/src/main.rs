@@ -48,6 +48,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Gc(args) => commands::gc::gc(&args),
         Command::New(args) => commands::new::new(&args),
         Command::Check(args) => commands::check::check(&args),
+        Command::Pool(command) => commands::pool::pool(command),
         Command::Id(format) => commands::id::id(format),
         Command::Doctor(format) => commands::doctor::doctor(format),
         Command::Completions { shell } => {

@@ -5,9 +5,6 @@
 //! only what was shared and what lies below it.
 
 mod content;
-mod joining;
-
-pub use joining::{RedeemTicketError, redeem};
 
 use crate::link::{Fetch, FetchFailure, Fetching, PeerEvent, Peers};
 use crate::pool::PoolGate;

@@ -3,6 +3,7 @@
 mod console;
 mod detach;
 mod finish;
+mod place;
 mod plan;
 mod ready;
 mod signals;
@@ -168,6 +169,7 @@ async fn drive(
         prepared,
         stdin,
         guard,
+        in_pool,
     } = ready;
     let run = async {
         let run = attached::run(node, prepared, stdin, (events, commands_rx), started);
@@ -180,7 +182,11 @@ async fn drive(
         };
         Ok((end, shown.ok().flatten().unwrap_or_default()))
     };
-    let (end, shown) = Box::pin(signals.attend(run, commands)).await?;
+    let ended = Box::pin(signals.attend(run, commands)).await;
+    if let Some(in_pool) = in_pool {
+        in_pool.close().await;
+    }
+    let (end, shown) = ended?;
     Ok((end, shown, guard))
 }
 
@@ -201,6 +207,9 @@ fn conclude(args: &RunArgs, end: &RunEnd, shown: &Shown, brought: &Brought) -> R
     if let Some(why) = &shown.refused {
         let job = show::short(&end.record.job);
         return Err(output::refused(why).next(format!("what was printed is kept: mc logs {job}")));
+    }
+    if let Some(what) = &shown.diverged {
+        return Err(Failure::new(codes::RUN_DIVERGED).because(what));
     }
     // A pipeline whose reader left, and a person who pressed Ctrl-C, know what happened.
     if shown.reader_gone {

@@ -6,6 +6,8 @@ use crate::args::ProgressMode;
 use crate::output;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mutual_node::attached::{Phase, RunCommand, RunEvent};
+use mutual_node::logs::Stream;
+use mutual_protocol::codes;
 use serde_json::json;
 use std::io::{self, IsTerminal as _, Write as _};
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +34,8 @@ pub(super) struct Shown {
     pub(super) truncated: bool,
     /// The reader of stdout has enough.
     pub(super) reader_gone: bool,
+    /// What was written before is not the beginning of what counts.
+    pub(super) diverged: Option<String>,
     /// Stdout could not be written, for another reason than that.
     pub(super) refused: Option<String>,
 }
@@ -72,15 +76,31 @@ impl Console {
                 RunEvent::Stderr(bytes) => self.stderr(&bytes),
                 RunEvent::Phase(phase) => self.bar.phase(phase),
                 RunEvent::Progress { done, total, text } => self.bar.progress(done, total, &text),
-                // Only later attempts diverge, and a run on this machine has one.
-                RunEvent::Registered(_) | RunEvent::Diverged { .. } => {}
+                RunEvent::Diverged { stream, at } => self.diverged(stream, at),
+                RunEvent::Registered(_) => {}
             }
         }
         self.bar.clear();
         self.shown
     }
 
+    /// A later attempt writes something else. In a pipe nobody could tell the two apart: nothing more is written there.
+    fn diverged(&mut self, stream: Stream, at: u64) {
+        let name = match stream {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        };
+        let what = format!("{name} differs from byte {at} on");
+        output::say(&format!("warning[{}]: {what}\n", codes::RUN_DIVERGED.code));
+        if self.target == Target::Streams && !io::stdout().is_terminal() {
+            self.shown.diverged = Some(what);
+        }
+    }
+
     fn stdout(&mut self, bytes: &[u8]) {
+        if self.shown.diverged.is_some() {
+            return;
+        }
         match self.target {
             Target::Nowhere => {}
             Target::Document => capture(&mut self.shown.stdout, bytes, &mut self.shown.truncated),

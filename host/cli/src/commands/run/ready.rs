@@ -1,5 +1,6 @@
 //! From checked arguments to a signed spec and a node that is ready to run it. Blocks: on files, and on cargo.
 
+use super::place::{self, InPool};
 use super::plan::Plan;
 use crate::account::Account;
 use crate::args::RunArgs;
@@ -26,6 +27,8 @@ pub(super) struct Ready {
     pub(super) stdin: Source,
     /// Keeps the content of this run from being collected.
     pub(super) guard: StoreGuard,
+    /// The network, when the run takes place in a pool.
+    pub(super) in_pool: Option<InPool>,
 }
 
 /// Loads the program, takes the inputs, and signs the spec.
@@ -47,6 +50,12 @@ pub(super) fn ready(
     let account = Account::open()?;
     let guard = account.blocks.guard().map_err(|e| explain::file(&e))?;
     let owner = id::load(&account.home.identity_file())?;
+    let pool = place::choose(args, &account.home)?;
+    let in_pool = pool.map(|pool| InPool::start(args, (&account.home, &account.blocks), pool));
+    let (in_pool, place) = match in_pool.transpose()? {
+        Some((in_pool, place)) => (Some(in_pool), place),
+        None => (None, Place::Here),
+    };
     let witness =
         attached::witness_key().map_err(|e| Failure::new(codes::STORE_IO).caused_by(&e))?;
     let cache = open_cache(&account);
@@ -64,7 +73,7 @@ pub(super) fn ready(
     let keys = RunKeys {
         owner: &owner,
         witness: witness.public(),
-        pool: None,
+        pool: in_pool.as_ref().map(|in_pool| &in_pool.for_pool),
     };
     let prepared =
         prepare::prepare(&blocks, &SystemClock, keys, request).map_err(|e| explain::prepare(&e))?;
@@ -78,7 +87,7 @@ pub(super) fn ready(
         build: mutual_engine::build(),
         spawner,
         spare,
-        place: Place::Here,
+        place,
         clock: Arc::new(SystemClock),
         owner,
         witness,
@@ -90,6 +99,7 @@ pub(super) fn ready(
         prepared,
         stdin,
         guard,
+        in_pool,
     })
 }
 
