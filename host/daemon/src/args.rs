@@ -134,14 +134,7 @@ pub(crate) enum LimitsCommand {
     /// Show what this machine gives
     Show(DocumentArgs),
     /// Set what this machine gives, from the next start on
-    Set(SetArgs),
-}
-
-#[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
-pub(crate) struct SetArgs {
-    #[command(flatten)]
-    pub(crate) limits: LimitArgs,
+    Set(LimitArgs),
 }
 
 #[derive(Debug, Args)]

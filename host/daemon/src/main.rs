@@ -48,7 +48,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Kill { job } => commands::steer::kill(&job),
         Command::Limits { command } => match command {
             LimitsCommand::Show(format) => commands::limits::show(format),
-            LimitsCommand::Set(args) => commands::limits::set(&args),
+            LimitsCommand::Set(args) => commands::limits::set(args),
         },
         Command::Leave(args) => commands::leave::leave(&args),
         Command::Purge { yes } => commands::purge::purge(yes),

@@ -147,6 +147,11 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
     UnixListener::bind(&Address::of(path)?.path)
 }
 
+/// Connects to the socket at `path`, however long that is.
+pub(crate) async fn connect(path: &Path) -> io::Result<UnixStream> {
+    UnixStream::connect(&Address::of(path)?.path).await
+}
+
 /// Reads the one request of a connection.
 ///
 /// # Errors
@@ -171,7 +176,7 @@ pub async fn write_line<T: Serialize>(stream: &mut UnixStream, value: &T) -> io:
 /// # Errors
 /// When nobody listens, or the answer is not valid.
 pub async fn ask(path: &Path, request: Request) -> io::Result<(Status, UnixStream)> {
-    let mut stream = UnixStream::connect(&Address::of(path)?.path).await?;
+    let mut stream = connect(path).await?;
     write_line(&mut stream, &request).await?;
     let line = read_line(&mut stream).await?;
     Ok((

@@ -1,6 +1,6 @@
 //! `mc-host limits show|set`: what this machine gives.
 
-use crate::args::{DocumentArgs, LimitArgs, SetArgs};
+use crate::args::{DocumentArgs, LimitArgs};
 use crate::{explain, show};
 use mutual_node::donor::lock::HostLock;
 use mutual_node::donor::machine::Machine;
@@ -33,9 +33,14 @@ pub(crate) fn show(format: DocumentArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-pub(crate) fn set(args: &SetArgs) -> Result<u8, Failure> {
+pub(crate) fn set(args: LimitArgs) -> Result<u8, Failure> {
     let home = account::locate()?;
-    let limits = of(args.limits)?;
+    let limits = of(args)?;
+    if limits == Limits::default() {
+        return Err(Failure::new(codes::ARGUMENT_USAGE)
+            .because("nothing to set")
+            .next("for example: mc-host limits set --cpus 2 --memory 4GiB"));
+    }
     let path = home.host_settings();
     let mut settings = Settings::load(&path).map_err(|e| explain::settings(&e))?;
     settings.limits = limits.or(settings.limits);

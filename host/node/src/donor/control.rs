@@ -139,7 +139,7 @@ async fn answer(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
 /// When nobody listens, nobody answers in time, or the answer is not valid.
 pub async fn ask(path: &Path, ask: &Ask) -> io::Result<(Report, UnixStream)> {
     timeout(PATIENCE, async {
-        let mut stream = UnixStream::connect(path).await?;
+        let mut stream = control::connect(path).await?;
         control::write_line(&mut stream, ask).await?;
         let line = read_line(&mut stream, REPORT_BYTES_MAX).await?;
         let report = serde_json::from_str(&line).map_err(io::Error::other)?;

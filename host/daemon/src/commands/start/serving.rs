@@ -159,6 +159,8 @@ impl Serving {
         let _goodbyes_are_a_courtesy = timeout(CLOSE_MAX, self.network.close()).await;
         let asked_to = signalled || self.desk.stopping.load(Ordering::Relaxed);
         self.tasks.end().await;
+        // What stays is a dead host's, and is taken over.
+        let _is_gone = std::fs::remove_file(self.home.host_socket());
         if asked_to {
             return Ok(());
         }

@@ -34,7 +34,8 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("run/mc-host.sock");
+        // Longer than the address of a socket.
+        let path = folder.path().join("r".repeat(120)).join("mc-host.sock");
         let (asked, mut questions) = mpsc::channel::<Asked>(4);
         let tasks = TaskGroup::new();
         tasks.spawn("loop", async move {
@@ -110,7 +111,7 @@ async fn nonsense_is_not_answered_and_hurts_nobody() {
         "\u{0}\u{1}\n",
         long.as_str(),
     ] {
-        let mut stream = UnixStream::connect(&rig.path).await.unwrap();
+        let mut stream = control::connect(&rig.path).await.unwrap();
         stream.write_all(bad.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         let _reset = stream.read_to_end(&mut answer).await;
@@ -124,7 +125,7 @@ async fn who_says_nothing_does_not_keep_others_away() {
     let rig = Rig::new();
     let mut silent = Vec::new();
     for _ in 0..CONNECTIONS_MAX {
-        silent.push(UnixStream::connect(&rig.path).await.unwrap());
+        silent.push(control::connect(&rig.path).await.unwrap());
     }
     // The silent ones are dropped before the one behind them gives up.
     let asked = timeout(PATIENCE * 2, async {
