@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn text(length: usize) -> Vec<u8> {
-        (0..length).map(|i| (i % 251) as u8).collect()
+        (0..=250).cycle().take(length).collect()
     }
 
     /// Passes `bytes` in parts; gives all that is shown, and where it differs.

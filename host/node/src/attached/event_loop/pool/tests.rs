@@ -9,7 +9,7 @@ mod world;
 use crate::attached::{Phase, RunEvent, Why};
 use mutual_protocol::message::DeclineReason;
 use mutual_protocol::outcome::Outcome;
-use puppet::Stance;
+use puppet::{End, Stance};
 use std::time::Duration;
 use world::{Setup, World};
 
@@ -31,7 +31,7 @@ async fn a_job_runs_on_a_host_and_its_outputs_are_here_before_it_is_decided() {
     assert_eq!(ran_on.name.as_deref(), Some("puppet"));
     assert!(ran_on.lost.is_empty());
     world.heard().await;
-    assert!(world.hosts[0].is_decided);
+    assert_eq!(world.hosts[0].end, Some(End::Decided));
     let phases = world.shown.iter().filter_map(|event| match event {
         RunEvent::Phase(phase) => Some(*phase),
         _ => None,

@@ -30,6 +30,13 @@ pub(super) enum Stance {
     Lazy,
 }
 
+/// How its lease ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Decided,
+    Lost,
+}
+
 pub(super) struct Puppet {
     pub(super) key: SigningKey,
     pub(super) node: NodeId,
@@ -41,8 +48,7 @@ pub(super) struct Puppet {
     pub(super) token: Option<FencingToken>,
     /// What leaves does so from then on.
     pub(super) is_active: bool,
-    pub(super) is_decided: bool,
-    pub(super) is_lost: bool,
+    pub(super) end: Option<End>,
     pub(super) offers: usize,
     pub(super) orders: Vec<AttemptOrder>,
     pub(super) stale: Vec<(FencingToken, FencingToken)>,
@@ -66,8 +72,7 @@ impl Puppet {
             spec: None,
             token: None,
             is_active: false,
-            is_decided: false,
-            is_lost: false,
+            end: None,
             offers: 0,
             orders: Vec::new(),
             stale: Vec::new(),
@@ -160,7 +165,7 @@ impl Puppet {
                     };
                     let holder = Holder::new(me, spec.clone(), &offer, &Ed25519).unwrap();
                     (self.holder, self.spec) = (Some(holder), Some(spec));
-                    (self.token, self.is_active, self.is_lost) = (None, false, false);
+                    (self.token, self.is_active, self.end) = (None, false, None);
                     (self.written, self.credit) = ([0; 2], 256 << 10);
                     self.step(now, HolderInput::Start);
                 }
@@ -194,7 +199,7 @@ impl Puppet {
         let ctx = Context {
             now,
             wall_ms: WALL_MS,
-            random: [self.offers as u8; 16],
+            random: [u8::try_from(self.offers).unwrap(); 16],
             verifier: &Ed25519,
         };
         let Some(holder) = &mut self.holder else {
@@ -213,8 +218,8 @@ impl Puppet {
                 HolderEffect::Run { token, .. } => self.token = Some(token),
                 HolderEffect::Resume => self.is_active = true,
                 HolderEffect::StopEverything => self.is_active = false,
-                HolderEffect::Decided { .. } => self.is_decided = true,
-                HolderEffect::Lost { .. } => self.is_lost = true,
+                HolderEffect::Decided { .. } => self.end = Some(End::Decided),
+                HolderEffect::Lost { .. } => self.end = Some(End::Lost),
                 HolderEffect::Violation(violation) => panic!("{violation}"),
                 _ => {}
             }
@@ -242,7 +247,7 @@ impl Puppet {
             let written = &mut self.written[usize::from(stream == Stream::Stderr)];
             let offset = *written;
             *written += bytes.as_slice().len() as u64;
-            self.credit -= bytes.as_slice().len() as i64;
+            self.credit -= i64::try_from(bytes.as_slice().len()).unwrap();
             self.say(AttemptEvent::Output {
                 stream,
                 offset,

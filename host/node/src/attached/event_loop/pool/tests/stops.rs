@@ -1,6 +1,7 @@
 //! A person who ends the run, at every point of it.
 
 use super::FINISHED;
+use super::puppet::End;
 use super::world::{Setup, World};
 use crate::attached::RunCommand;
 use crate::proofs;
@@ -43,7 +44,7 @@ async fn before_the_guest_runs() {
     world.send(STOP);
     assert_cancelled(&mut world, AT_ONCE).await;
     world.heard().await;
-    assert!(world.hosts[0].is_lost, "the host is told");
+    assert!(world.hosts[0].end == Some(End::Lost), "the host is told");
     world.close().await;
 }
 

@@ -1,7 +1,7 @@
 //! A host that is lost, at every point of its attempt: one result, and what it printed once.
 
 use super::FINISHED;
-use super::puppet::Stance;
+use super::puppet::{End, Stance};
 use super::world::{Setup, World};
 use crate::clock::Clock as _;
 use crate::link::FetchFailure;
@@ -154,7 +154,10 @@ async fn a_late_host_is_refused_and_told_so() {
             .iter()
             .all(|(token, current)| *token == old && current.supersedes(&old))
     );
-    assert!(world.hosts[first].is_lost, "and its lease is refused");
+    assert!(
+        world.hosts[first].end == Some(End::Lost),
+        "and its lease is refused"
+    );
     world.close().await;
 }
 

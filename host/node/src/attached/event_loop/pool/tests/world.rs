@@ -21,7 +21,7 @@ use mutual_protocol::{Cid, NodeId, PoolId, SigningKey, codec};
 use mutual_runner::Spawner;
 use mutual_store::{BlockStore, RunStore, StagingArea};
 use std::collections::{BTreeSet, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -143,11 +143,11 @@ impl Setup {
         let clock = Arc::new(TestClock::new());
         let blocks = BlockStore::open(&at("store")).unwrap();
         let (owner, witness) = rig::keys();
-        let node = NodeId::from(owner.public());
+        let me = NodeId::from(owner.public());
         let pool = PoolId::from(pool_key().public());
         let for_pool = ForPool {
             pool,
-            membership: cert_of(node, vec![Role::Submit]),
+            membership: cert_of(me, vec![Role::Submit]),
             hosts: self.named,
         };
         let keys = RunKeys {
@@ -161,33 +161,14 @@ impl Setup {
         let prepared = prepare::prepare(&blocks, &*clock, keys, request).unwrap();
         let (net, outputs) = (Arc::new(Net::default()), Arc::new(Outputs::default()));
         let (events, heard) = mpsc::channel(4096);
-        let node = Attached {
-            blocks: blocks.clone(),
-            runs: RunStore::open(&at("runs")).unwrap(),
-            staging: StagingArea::open(&at("staging"), &GUEST_FOLDERS).unwrap(),
-            runtime: at("runtime"),
-            cache: None,
-            code: None,
-            build: Build {
-                engine: "none".to_owned(),
-                compiler: "none".to_owned(),
-                target: "none".to_owned(),
-            },
-            spawner: Spawner::with_executable(PathBuf::from("/bin/false"), "none".into()).unwrap(),
-            spare: None,
-            place: Place::Pool(PoolPlace {
-                pool,
-                peers: net.clone(),
-                events: heard,
-                fetch: outputs.clone(),
-                wait_for: self.wait_for,
-            }),
-            clock: clock.clone(),
-            owner,
-            witness,
-            command: Vec::new(),
-            name: None,
+        let place = PoolPlace {
+            pool,
+            peers: net.clone(),
+            events: heard,
+            fetch: outputs.clone(),
+            wait_for: self.wait_for,
         };
+        let node = node(folder.path(), &blocks, &clock, place);
         let (tasks, connections) = (TaskGroup::new(), TaskGroup::new());
         let (shown, screen) = mpsc::channel(64);
         let (commands, commands_rx) = mpsc::channel(8);
@@ -209,7 +190,7 @@ impl Setup {
             run,
             net,
             outputs,
-            hosts: (1..=hosts).map(|n| Puppet::new([n as u8; 32])).collect(),
+            hosts: (1..).take(hosts).map(|n| Puppet::new([n; 32])).collect(),
             failed: None,
             shown: Vec::new(),
             commands,
@@ -225,6 +206,33 @@ impl Setup {
             world.hosts[host].publish(|_| {});
         }
         world
+    }
+}
+
+/// This process, as its owner sets it up.
+fn node(folder: &Path, blocks: &BlockStore, clock: &Arc<TestClock>, place: PoolPlace) -> Attached {
+    let at = |name: &str| folder.join(name);
+    let (owner, witness) = rig::keys();
+    Attached {
+        blocks: blocks.clone(),
+        runs: RunStore::open(&at("runs")).unwrap(),
+        staging: StagingArea::open(&at("staging"), &GUEST_FOLDERS).unwrap(),
+        runtime: at("runtime"),
+        cache: None,
+        code: None,
+        build: Build {
+            engine: "none".to_owned(),
+            compiler: "none".to_owned(),
+            target: "none".to_owned(),
+        },
+        spawner: Spawner::with_executable(PathBuf::from("/bin/false"), "none".into()).unwrap(),
+        spare: None,
+        place: Place::Pool(place),
+        clock: clock.clone(),
+        owner,
+        witness,
+        command: Vec::new(),
+        name: None,
     }
 }
 
@@ -374,7 +382,7 @@ impl World {
     pub(super) async fn leased(&mut self) -> usize {
         let active = |world: &Self| {
             let mut hosts = world.hosts.iter();
-            hosts.position(|host| host.is_active && host.is_up && !host.is_lost)
+            hosts.position(|host| host.is_active && host.is_up && host.end.is_none())
         };
         self.until(|world| active(world).is_some()).await;
         active(self).unwrap()
