@@ -1,9 +1,12 @@
 //! From the errors of a run and of content to what a person reads: one code for each kind.
 
 use crate::failure::Failure;
-use mutual_node::attached::RunError;
+use bytesize::ByteSize;
+use mutual_node::attached::{Considered, RunError, Why};
 use mutual_node::prepare::PrepareError;
+use mutual_node::record::Blamed;
 use mutual_protocol::codes::{self, Code};
+use mutual_protocol::message::DeclineReason;
 use mutual_store::{ExportError, ImportError, ImportTreeError, PlaceError};
 pub(crate) use mutual_terminal::explain::{file, store};
 use mutual_terminal::explain::{get_code, store_code};
@@ -96,7 +99,79 @@ pub(crate) fn run(error: &RunError) -> Failure {
         RunError::Record(e) | RunError::Proofs(e) | RunError::Log(e) => {
             Failure::new(store_code(e.fault())).caused_by(error)
         }
+        RunError::NoHost { considered, lost } => no_host(considered, lost),
         _ => Failure::new(codes::RUN_REFUSED).caused_by(error),
+    }
+}
+
+/// Hosts that could have had a job, one a line with everything that speaks against it.
+fn no_host(considered: &[Considered], lost: &[Blamed]) -> Failure {
+    let mut failure = Failure::new(codes::RUN_NO_HOST);
+    if considered.is_empty() {
+        failure = failure
+            .because("nobody of the pool is connected")
+            .next("start one on another machine: mc-host start; or run it here: mc run --local");
+    }
+    for host in considered {
+        let id = host.host.to_string();
+        let name = host
+            .name
+            .as_deref()
+            .map_or_else(|| crate::show::short(&id), str::to_owned);
+        failure = failure.because(format!(
+            "{}: {}",
+            crate::show::printable(&name),
+            why(&host.why)
+        ));
+    }
+    for attempt in lost {
+        let name = attempt
+            .name
+            .as_deref()
+            .map_or_else(|| crate::show::short(&attempt.id), str::to_owned);
+        let (name, epoch) = (crate::show::printable(&name), attempt.epoch);
+        failure = failure.because(format!("{name}: attempt {epoch} ended without a result"));
+    }
+    failure
+}
+
+fn why(why: &Why) -> String {
+    match why {
+        Why::Declines(reasons) => {
+            let reasons: Vec<String> = reasons.iter().map(reason).collect();
+            reasons.join(", ")
+        }
+        Why::Silent => "does not answer".to_owned(),
+        Why::Unreachable => "is not connected".to_owned(),
+        Why::Lost(blame) => format!("had it, and lost it ({blame:?})").to_lowercase(),
+        Why::Breach => "broke the protocol".to_owned(),
+        _ => "does not take it".to_owned(),
+    }
+}
+
+/// Why a host does not take a job, with the numbers on both sides.
+fn reason(reason: &DeclineReason) -> String {
+    let sizes = |what: &str, wanted: u64, offered: u64| {
+        let (wanted, offered) = (ByteSize(wanted), ByteSize(offered));
+        format!("gives {offered} of {what}, and {wanted} are wanted")
+    };
+    match reason {
+        DeclineReason::NoSlot => "is busy".to_owned(),
+        DeclineReason::Cpus { wanted, offered } => {
+            format!("gives {offered} cores, and {wanted} are wanted")
+        }
+        DeclineReason::Memory { wanted, offered } => sizes("memory (-m)", *wanted, *offered),
+        DeclineReason::Disk { wanted, offered } => sizes("disk (--disk)", *wanted, *offered),
+        DeclineReason::DiskFull => "has a full disk".to_owned(),
+        DeclineReason::Runtime => "does not run such programs".to_owned(),
+        DeclineReason::Profile => "runs another version of the sandbox".to_owned(),
+        DeclineReason::Compile => "cannot compile the program".to_owned(),
+        DeclineReason::Policy => "does not run jobs of this account".to_owned(),
+        DeclineReason::Membership => "does not accept this account's membership".to_owned(),
+        DeclineReason::Spec => "does not accept the job's spec".to_owned(),
+        DeclineReason::Time => "has a clock that is far off".to_owned(),
+        DeclineReason::Paused => "is paused by its donor".to_owned(),
+        DeclineReason::Draining => "takes nothing new".to_owned(),
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn run(record: &RunRecord) -> Value {
         "detail": ending.and_then(ending_detail),
         "error": ending.and_then(|e| e.unplaced.as_ref()).map(|unplaced| &unplaced.code),
         "exit_code": ending.map(|e| e.exit_code),
+        "host": record.host.as_ref().map(|host| json!({"id": host.id, "name": host.name})),
         "epoch": ending.map(|e| e.epoch),
         "start_seconds": record.start_us.map(seconds),
         "wall_seconds": ending.map(|e| seconds(e.usage.wall_us)),

@@ -63,6 +63,11 @@ fn page(record: &RunRecord, live: Option<&Status>, proofs: Option<&Shown>) -> St
         ("inputs", record.inputs.to_string()),
         ("started", show::time(record.started_at_ms)),
     ];
+    rows.extend(record.host.as_ref().map(|host| {
+        let name = host.name.as_deref().map(show::printable);
+        let name = name.map_or_else(String::new, |name| format!("{name} "));
+        ("host", format!("{name}({})", host.id))
+    }));
     rows.extend(live.into_iter().flat_map(live_rows));
     let ending = record.ending.as_ref();
     rows.extend(

@@ -39,7 +39,12 @@ pub(crate) fn run(args: RunArgs) -> Result<u8, Failure> {
     }
     let json = args.format.is_json();
     let mut background = args.background.then(detach::Background::new);
-    let ended = run_here(args, &mut background);
+    let args = Arc::new(args);
+    let mut ended = attempt(&args, args.local, &mut background);
+    let is_unplaced = |failure: &Failure| failure.code() == codes::RUN_NO_HOST.code;
+    if args.or_local && ended.as_ref().is_err_and(is_unplaced) {
+        ended = attempt(&args, true, &mut background);
+    }
     match (background, ended) {
         // The terminal has been told the id already, or is told the failure now.
         (Some(background), Err(failure)) => Ok(background.fail(&failure, json)),
@@ -47,10 +52,15 @@ pub(crate) fn run(args: RunArgs) -> Result<u8, Failure> {
     }
 }
 
-fn run_here(args: RunArgs, background: &mut Option<detach::Background>) -> Result<u8, Failure> {
+/// One try, in the pool or, with `local`, on this machine.
+fn attempt(
+    args: &Arc<RunArgs>,
+    local: bool,
+    background: &mut Option<detach::Background>,
+) -> Result<u8, Failure> {
     let failed =
         |e: &(dyn std::error::Error + 'static)| Failure::new(codes::RUN_SANDBOX).caused_by(e);
-    let plan = Plan::new(&args)?;
+    let plan = Plan::new(args)?;
     let spawner = Spawner::new("mc").map_err(|e| failed(&e))?;
     // The sandbox process starts up while this one reads, hashes and signs.
     let spare = if args.dry_run || plan.program.is_dir() {
@@ -62,7 +72,7 @@ fn run_here(args: RunArgs, background: &mut Option<detach::Background>) -> Resul
         .enable_all()
         .build();
     let runtime = runtime.map_err(|e| failed(&e))?;
-    let ended = runtime.block_on(attend(args, plan, (spawner, spare), background));
+    let ended = runtime.block_on(attend((args, local), plan, (spawner, spare), background));
     // A thread that waits for a terminal's next line would hold up the end for ever.
     runtime.shutdown_background();
     match Account::open_existing() {
@@ -74,25 +84,25 @@ fn run_here(args: RunArgs, background: &mut Option<detach::Background>) -> Resul
 
 /// The whole of a run, with somebody who listens to signals in each of its parts.
 async fn attend(
-    args: RunArgs,
+    (args, local): (&Arc<RunArgs>, bool),
     plan: Plan,
     processes: (Spawner, Option<mutual_runner::Spare>),
     background: &mut Option<detach::Background>,
 ) -> Result<u8, Failure> {
     let mut signals = Signals::listen();
     let cancel = Cancel::default();
-    let (args, plan) = (Arc::new(args), Arc::new(plan));
+    let plan = Arc::new(plan);
     let work = {
         let (args, plan, cancel) = (args.clone(), plan.clone(), cancel.clone());
-        move || ready::ready(&args, &plan, processes, &cancel)
+        move || ready::ready((&args, local), &plan, processes, &cancel)
     };
     let ready = signals.guard(&cancel, work).await?;
     if args.dry_run {
-        return dry_run(&args, &ready.prepared);
+        return dry_run(args, &ready.prepared);
     }
     let baselines = ready.prepared.baselines.clone();
     let blocks = ready.node.blocks.with_cancel(cancel.store());
-    let (mut end, shown, guard) = Box::pin(drive(&args, ready, background, &mut signals)).await?;
+    let (mut end, shown, guard) = Box::pin(drive(args, ready, background, &mut signals)).await?;
     // It stays here: the thread that puts outputs in place may never come back.
     let door = end.door.take();
     end.interrupted |= signals.interrupted();
@@ -115,7 +125,7 @@ async fn attend(
     drop((guard, door));
     let (mut end, brought) = placed?;
     end.record = record;
-    conclude(&args, &end, &shown, &brought)
+    conclude(args, &end, &shown, &brought)
 }
 
 fn dry_run(args: &RunArgs, prepared: &Prepared) -> Result<u8, Failure> {

@@ -24,8 +24,11 @@ pub(super) struct InPool {
 }
 
 /// The pool that the run takes place in; none for this machine.
-pub(super) fn choose(args: &RunArgs, home: &Home) -> Result<Option<Pool>, Failure> {
-    if args.local {
+pub(super) fn choose(
+    (args, local): (&RunArgs, bool),
+    home: &Home,
+) -> Result<Option<Pool>, Failure> {
+    if local {
         return Ok(None);
     }
     let pools = Pools::open(home);

@@ -33,7 +33,7 @@ pub(super) struct Ready {
 
 /// Loads the program, takes the inputs, and signs the spec.
 pub(super) fn ready(
-    args: &RunArgs,
+    (args, local): (&RunArgs, bool),
     plan: &Plan,
     (spawner, spare): (Spawner, Option<Spare>),
     cancel: &Cancel,
@@ -50,7 +50,7 @@ pub(super) fn ready(
     let account = Account::open()?;
     let guard = account.blocks.guard().map_err(|e| explain::file(&e))?;
     let owner = id::load(&account.home.identity_file())?;
-    let pool = place::choose(args, &account.home)?;
+    let pool = place::choose((args, local), &account.home)?;
     let in_pool = pool.map(|pool| InPool::start(args, (&account.home, &account.blocks), pool));
     let (in_pool, place) = match in_pool.transpose()? {
         Some((in_pool, place)) => (Some(in_pool), place),
