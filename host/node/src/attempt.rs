@@ -186,6 +186,11 @@ impl Attempt {
         (self.control.clone(), self.events.take())
     }
 
+    /// Whether a sandbox lives, or is on its way.
+    pub(crate) const fn has_guest(&self) -> bool {
+        self.control.is_some() && self.report.is_none()
+    }
+
     /// What the sandbox says next; waits for ever when there is none.
     pub(crate) async fn next(&mut self) -> Option<RunnerEvent> {
         match &mut self.events {

@@ -11,7 +11,7 @@ mod status;
 mod work;
 
 pub use status::{Asked, Done, Request, Status};
-pub use work::Summary;
+pub use work::{Loss, Summary};
 
 pub use crate::attempt::Tools;
 use crate::clock::Clock;
@@ -69,9 +69,11 @@ enum Event {
     /// The network is gone.
     NetworkGone,
     /// Something of a job that went on beside the loop has come to a point.
-    Step(mutual_protocol::RegisterId, site::Step),
+    Step(site::WorkId, site::Step),
     /// The donor, or another process of this account, wants something.
     Asked(Asked),
+    /// Nobody is left who could ask.
+    AskersGone,
     /// A time that a lease waits for has come.
     Timer,
     /// Time to look at the guests' progress.
@@ -86,7 +88,7 @@ enum Event {
 
 /// Serves the pool until it is asked to stop, and every job here has ended or its lease is released.
 ///
-/// Ends with the last of `asked`'s senders too.
+/// The last of `asked`'s senders asks it to stop by going away; without the network it ends at once.
 pub async fn serve(
     host: Host,
     (peers, fetch): (Arc<dyn Peers>, Arc<dyn Fetch>),
@@ -97,3 +99,6 @@ pub async fn serve(
     serving.serve().await;
     serving.end().await;
 }
+
+#[cfg(test)]
+mod tests;

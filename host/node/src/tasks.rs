@@ -24,8 +24,9 @@ impl TaskGroup {
         self.tracker.spawn(async move {
             tracing::trace!("task {name} starts");
             tokio::select! {
-                () = future => {}
+                biased;
                 () = ended.cancelled() => {}
+                () = future => {}
             }
             tracing::trace!("task {name} has ended");
         });

@@ -1,6 +1,6 @@
 //! The one event loop of a host: waits for everything at once, and decides what follows.
 
-use super::site::{Site, Step};
+use super::site::{Site, Step, WorkId};
 use super::status::{Asked, Done, History, Request, Status};
 use super::work::Work;
 use super::{Event, Host};
@@ -8,25 +8,29 @@ use crate::clock::elapsed;
 use crate::fit::Standing;
 use crate::link::{Fetch, PeerEvent, Peers};
 use crate::wire;
+use mutual_protocol::lease::ResultCert;
 use mutual_protocol::membership::Member;
 use mutual_protocol::message::{AttemptOrder, LeaseReply, LeaseRequest, NodeMessage};
-use mutual_protocol::outcome::Blame;
 use mutual_protocol::sign::Ed25519;
 use mutual_protocol::{FencingToken, NodeId, RegisterId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// How often this host says what it has, when nothing changes.
 const BEAT: Duration = Duration::from_secs(40);
+/// How often it says so at most: offers come and go by others' will.
+const PUBLISH_GAP: Duration = Duration::from_millis(50);
 /// How often the guests' progress is looked at.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 /// Points that attempts have come to and the loop has not: a few for each slot.
 const STEPS_MAX: usize = 256;
 /// How long the end waits for released jobs, before it leaves them to the kernel.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// How long the end waits for threads that hang on a disk, after that.
+const THREADS_PATIENCE: Duration = Duration::from_millis(500);
 
 /// State of a host at work.
 #[derive(Debug)]
@@ -40,11 +44,12 @@ pub(super) struct Loop {
     peers: Arc<dyn Peers>,
     events: mpsc::Receiver<PeerEvent>,
     asked: mpsc::Receiver<Asked>,
-    steps: mpsc::Receiver<(RegisterId, Step)>,
+    steps: mpsc::Receiver<(WorkId, Step)>,
     history: History,
     /// The end has begun, and is waited for until then.
     ending: Option<Instant>,
     next_beat: Instant,
+    published_at: Instant,
     next_progress: Instant,
 }
 
@@ -55,11 +60,9 @@ impl Loop {
         (events, asked): (mpsc::Receiver<PeerEvent>, mpsc::Receiver<Asked>),
     ) -> Self {
         let (inbox, steps) = mpsc::channel(STEPS_MAX);
-        let own = (host.key.clone(), host.clock.clone(), host.build.clone());
-        let tools = host.tools.clone();
         let now = Instant::now();
         Self {
-            site: Site::new(own, tools, (peers.clone(), fetch), inbox),
+            site: Site::new(&host, (peers.clone(), fetch), inbox),
             host,
             works: BTreeMap::new(),
             members: BTreeMap::new(),
@@ -72,6 +75,7 @@ impl Loop {
             history: History::default(),
             ending: None,
             next_beat: now + BEAT,
+            published_at: now,
             next_progress: now + PROGRESS_EVERY,
         }
     }
@@ -90,7 +94,10 @@ impl Loop {
 
     /// Ends what is left of attempts.
     pub(super) async fn end(self) {
-        self.site.tasks.end().await;
+        let ended = timeout(THREADS_PATIENCE, self.site.tasks.end()).await;
+        if ended.is_err() {
+            tracing::warn!("work with the disk hangs: it is left to the system");
+        }
     }
 
     async fn next_event(&mut self) -> Event {
@@ -99,35 +106,38 @@ impl Loop {
         let timer = timer.map(|at| Instant::now() + elapsed(now, at));
         let is_running = self.works.values().any(Work::is_running);
         let (ending, beat) = (self.ending, self.next_beat);
+        let is_asked = ending.is_none() || !self.asked.is_closed();
         tokio::select! {
             biased;
-            asked = self.asked.recv() => asked.map_or(Event::NetworkGone, Event::Asked),
-            event = self.events.recv() => event.map_or(Event::NetworkGone, Event::Peer),
-            Some((register, step)) = self.steps.recv() => Event::Step(register, step),
+            // What others can send without end comes last, or it would keep leases from being renewed.
             () = sleep_until(ending.unwrap_or(beat)), if ending.is_some() => Event::PatienceEnds,
             () = sleep_until(timer.unwrap_or(beat)), if timer.is_some() => Event::Timer,
+            asked = self.asked.recv(), if is_asked => asked.map_or(Event::AskersGone, Event::Asked),
             () = sleep_until(self.next_progress), if is_running => Event::ProgressTick,
             () = sleep_until(beat) => Event::Beat,
             Ok(()) = self.host.addresses.changed() => Event::Moved,
+            Some((id, step)) = self.steps.recv() => Event::Step(id, step),
+            event = self.events.recv() => event.map_or(Event::NetworkGone, Event::Peer),
         }
     }
 
     fn handle(&mut self, event: Event) {
         match event {
             Event::Peer(event) => self.handle_peer(event),
-            Event::Step(register, step) => {
-                self.with(register, |work, site| work.handle(site, step))
-            }
+            Event::Step(id, step) => self.with(id.register, |work, site| {
+                if work.id() == id {
+                    work.handle(site, step);
+                }
+            }),
             Event::Asked(asked) => self.handle_asked(asked),
+            Event::AskersGone => self.stop(),
             Event::Timer => self.for_each(Work::tick),
             Event::ProgressTick => {
                 self.next_progress = Instant::now() + PROGRESS_EVERY;
                 self.for_each(Work::look_at_progress);
             }
-            Event::Beat | Event::Moved => {
-                self.next_beat = Instant::now() + BEAT;
-                self.publish();
-            }
+            Event::Beat => self.publish(),
+            Event::Moved => self.publish_soon(),
             Event::NetworkGone | Event::PatienceEnds => {}
         }
     }
@@ -151,12 +161,46 @@ impl Loop {
             }
         }
         if !gone.is_empty() {
-            self.publish();
+            self.publish_soon();
         }
+        self.post();
+        for (node, why) in self.site.take_accused() {
+            self.drop_peer(node, &why);
+        }
+    }
+
+    /// Sends what waits. What an attempt says stays with it while it cannot leave, with all that comes after it.
+    fn post(&mut self) {
+        let mut behind = BTreeSet::new();
         for (to, message) in self.site.take_outbox() {
-            if !self.peers.send(to, &message) {
-                tracing::debug!("{to} misses a message of kind {}", message.kind());
+            let register = match &message {
+                NodeMessage::Attempt { token, .. } => Some(token.register),
+                _ => None,
+            };
+            let is_behind = register.is_some_and(|register| behind.contains(&register));
+            if !is_behind && self.peers.send(to, &message) {
+                continue;
             }
+            tracing::debug!("{to} misses a message of kind {}", message.kind());
+            if let Some(register) = register {
+                behind.insert(register);
+                self.with(register, |work, _| work.keep(message));
+            }
+        }
+    }
+
+    /// Says how this host stands as soon as it may.
+    pub(super) fn publish_soon(&mut self) {
+        self.next_beat = self.next_beat.min(self.published_at + PUBLISH_GAP);
+    }
+
+    /// Says to all members how this host stands.
+    fn publish(&mut self) {
+        self.published_at = Instant::now();
+        self.next_beat = self.published_at + BEAT;
+        let record = self.record();
+        for peer in self.members.keys() {
+            self.site.send(*peer, NodeMessage::Host(record.clone()));
         }
     }
 
@@ -166,6 +210,7 @@ impl Loop {
                 self.members.insert(node, member);
                 let record = self.record();
                 self.site.send(node, NodeMessage::Host(record));
+                self.for_each_of(node, Work::catch_up);
             }
             // Its leases run out by themselves, or are renewed when it is back.
             PeerEvent::Down { node } | PeerEvent::Unreachable { node } => {
@@ -188,14 +233,13 @@ impl Loop {
             } => self.offered((node, member), (&spec, &offer), inputs_bytes),
             NodeMessage::Reply(reply) => self.replied(node, reply),
             NodeMessage::Order { token, order } => self.ordered(node, token, order),
-            NodeMessage::Request(LeaseRequest::Decided(cert)) => {
-                self.for_each(|work, site| {
-                    if work.peer() == node {
-                        work.decided(site, cert.clone());
-                    }
+            NodeMessage::Request(LeaseRequest::Decided(cert)) => self.decided(node, cert),
+            NodeMessage::Stale { token, current } => {
+                self.with_of(node, token.register, |work, site| {
+                    work.superseded(site, (token, current));
                 });
             }
-            NodeMessage::Host(_) | NodeMessage::Goodbye { .. } | NodeMessage::Stale { .. } => {}
+            NodeMessage::Host(_) | NodeMessage::Goodbye { .. } => {}
             NodeMessage::Decline { .. } | NodeMessage::Request(_) | NodeMessage::Attempt { .. } => {
                 let why = format!("a message of kind {} for a host", message.kind());
                 self.drop_peer(node, &why);
@@ -207,9 +251,21 @@ impl Loop {
         match wire::verify_reply(reply, &Ed25519) {
             Ok(reply) => {
                 let register = reply.token().register;
-                self.with(register, |work, site| work.replied(site, reply));
+                self.with_of(node, register, |work, site| work.replied(site, reply));
             }
             Err(_) => self.drop_peer(node, "an answer whose signature is wrong"),
+        }
+    }
+
+    /// Each of its parts names the register that a certificate is about.
+    fn decided(&mut self, node: NodeId, cert: ResultCert) {
+        let part = cert.commits.first().map(|part| part.verify(&Ed25519));
+        match part {
+            Some(Ok(part)) => {
+                let register = part.value().token.register;
+                self.with_of(node, register, |work, site| work.decided(site, cert));
+            }
+            _ => self.drop_peer(node, "a decision that proves nothing"),
         }
     }
 
@@ -230,27 +286,40 @@ impl Loop {
         let mut killed = Vec::new();
         match asked.request {
             Request::Status => {}
-            Request::Resume => self.standing = Standing::Serving,
-            Request::Drain => self.standing = Standing::Draining,
+            Request::Resume => self.stand(Standing::Serving),
+            Request::Drain => self.stand(Standing::Draining),
             Request::Pause => {
-                self.standing = Standing::Paused;
-                self.for_each(|work, site| work.release(site, Blame::Donor));
+                self.stand(Standing::Paused);
+                self.for_each(Work::give_back);
             }
-            Request::Stop => {
-                self.standing = Standing::Draining;
-                self.ending.get_or_insert(Instant::now() + PATIENCE);
-                self.for_each(|work, site| work.release(site, Blame::Donor));
-            }
+            Request::Stop => self.stop(),
             Request::Kill(prefix) => {
-                let is_meant = |id: &&RegisterId| id.job.to_string().starts_with(&prefix);
+                let is_meant = |id: &&RegisterId| {
+                    !prefix.is_empty() && id.job.to_string().starts_with(&prefix)
+                };
                 killed = self.works.keys().filter(is_meant).copied().collect();
                 for register in &killed {
-                    self.with(*register, |work, site| work.release(site, Blame::Donor));
+                    self.with(*register, Work::give_back);
                 }
             }
         }
-        self.publish();
         let _asker_left = asked.reply.send(self.status(killed));
+    }
+
+    /// The donor's word; a host that ends takes nothing more, whatever comes after.
+    fn stand(&mut self, standing: Standing) {
+        if self.ending.is_none() {
+            self.standing = standing;
+            self.publish();
+        }
+    }
+
+    /// Releases everything and ends; asked again, without waiting.
+    fn stop(&mut self) {
+        self.stand(Standing::Draining);
+        let now = Instant::now();
+        self.ending = Some(self.ending.map_or(now + PATIENCE, |_again| now));
+        self.for_each(Work::give_back);
     }
 
     fn status(&self, killed: Vec<RegisterId>) -> Status {
@@ -274,6 +343,28 @@ impl Loop {
         if let Some(work) = self.works.get_mut(&register) {
             act(work, &mut self.site);
         }
+    }
+
+    /// As [`Self::with`], for what only whoever offered the job may say of it.
+    fn with_of(
+        &mut self,
+        node: NodeId,
+        register: RegisterId,
+        act: impl FnOnce(&mut Work, &mut Site),
+    ) {
+        self.with(register, |work, site| {
+            if work.peer() == node {
+                act(work, site);
+            }
+        });
+    }
+
+    fn for_each_of(&mut self, node: NodeId, mut act: impl FnMut(&mut Work, &mut Site)) {
+        self.for_each(|work, site| {
+            if work.peer() == node {
+                act(work, site);
+            }
+        });
     }
 
     fn for_each(&mut self, mut act: impl FnMut(&mut Work, &mut Site)) {

@@ -2,12 +2,12 @@
 
 use super::event_loop::Loop;
 use super::work::Work;
-use crate::fit::{Capacity, misfits};
+use crate::fit::{Capacity, Standing, misfits};
 use mutual_protocol::bounded::{Line, List};
 use mutual_protocol::discovery::{HostRecord, HostState, Issue, Runtime};
 use mutual_protocol::lease::Offer;
 use mutual_protocol::limits::DECLINE_REASONS_MAX;
-use mutual_protocol::membership::{Member, Role};
+use mutual_protocol::membership::{Member, Role, verify_cert};
 use mutual_protocol::message::{DeclineReason, NodeMessage};
 use mutual_protocol::sign::Ed25519;
 use mutual_protocol::spec::JobSpec;
@@ -16,6 +16,14 @@ use std::sync::Arc;
 
 /// How long a record of this host holds, milliseconds: three beats.
 const LIFE_MS: u32 = 120_000;
+
+/// Memory and disk that a job may take on a host, bytes.
+pub(super) fn demand(job: &JobSpec, inputs_bytes: u64) -> (u64, u64) {
+    let (limits, needs) = (&job.limits, &job.requirements);
+    let memory = limits.memory_bytes_max.max(needs.memory_bytes_min);
+    let disk = limits.disk_bytes_max.max(needs.disk_bytes_min);
+    (memory, disk.saturating_add(inputs_bytes))
+}
 
 impl Loop {
     /// A member offers a job: it is claimed, or declined with every reason. Whoever cannot sign breaks the protocol.
@@ -40,7 +48,7 @@ impl Loop {
         match took {
             Ok(work) => {
                 self.works.insert(register, work);
-                self.publish();
+                self.publish_soon();
             }
             Err(e) => self.drop_peer(peer, &e.to_string()),
         }
@@ -53,21 +61,15 @@ impl Loop {
         spec: &Verified<JobSpec>,
         inputs_bytes: u64,
     ) -> Vec<DeclineReason> {
-        let value = spec.value();
-        if value.check().is_err() {
+        if spec.check().is_err() {
             return vec![DeclineReason::Spec];
         }
-        let owner = NodeId::from(value.owner.key());
-        let is_witness = value.witnesses.keys.contains(&member.node.key());
-        let may = value.pool == Some(self.host.pool)
-            && member.roles.contains(&Role::Submit)
-            && (member.node == owner || is_witness);
-        if !may {
+        if !self.may_offer(member, spec.value()) {
             return vec![DeclineReason::Membership];
         }
         let capacity = self.capacity();
-        let mut reasons = misfits(value, &capacity, self.site.clock.wall_ms());
-        let wanted = value.limits.disk_bytes_max.saturating_add(inputs_bytes);
+        let mut reasons = misfits(spec.value(), &capacity, self.site.clock.wall_ms());
+        let (_, wanted) = demand(spec.value(), inputs_bytes);
         let is_told = |reason: &DeclineReason| matches!(reason, DeclineReason::Disk { .. });
         if wanted > capacity.disk_bytes && !reasons.iter().any(is_told) {
             reasons.push(DeclineReason::Disk {
@@ -77,6 +79,24 @@ impl Loop {
         }
         reasons.truncate(DECLINE_REASONS_MAX);
         reasons
+    }
+
+    /// Whether the job is a submitter's of this pool, and comes from that member or from one that witnesses it.
+    fn may_offer(&self, member: &Member, job: &JobSpec) -> bool {
+        let pool = self.host.pool;
+        if job.pool != Some(pool) {
+            return false;
+        }
+        let owner = NodeId::from(job.owner.key());
+        if member.node == owner {
+            return member.roles.contains(&Role::Submit);
+        }
+        let shown = job.membership.as_ref();
+        let now_ms = self.site.clock.wall_ms();
+        let cert = shown.and_then(|cert| verify_cert(cert, &Ed25519, pool, now_ms).ok());
+        member.roles.contains(&Role::Witness)
+            && job.witnesses.keys.contains(&member.node.key())
+            && cert.is_some_and(|c| c.member == owner && c.roles.contains(&Role::Submit))
     }
 
     fn decline(&mut self, peer: NodeId, register: RegisterId, reasons: Vec<DeclineReason>) {
@@ -92,9 +112,10 @@ impl Loop {
     pub(super) fn capacity(&self) -> Capacity {
         let given = self.host.given;
         let taken = u16::try_from(self.works.len()).unwrap_or(u16::MAX);
-        let limits = || self.works.values().map(Work::promised);
-        let memory: u64 = limits().fold(0, |sum, (memory, _)| sum.saturating_add(memory));
-        let disk: u64 = limits().fold(0, |sum, (_, disk)| sum.saturating_add(disk));
+        let promised = self.works.values().map(Work::promised);
+        let (memory, disk) = promised.fold((0_u64, 0_u64), |sum, job| {
+            (sum.0.saturating_add(job.0), sum.1.saturating_add(job.1))
+        });
         Capacity {
             host: self.site.node(),
             standing: self.standing,
@@ -106,22 +127,14 @@ impl Loop {
         }
     }
 
-    /// Says to all members how this host stands.
-    pub(super) fn publish(&mut self) {
-        let record = self.record();
-        for peer in self.members.keys().copied().collect::<Vec<_>>() {
-            self.site.send(peer, NodeMessage::Host(record.clone()));
-        }
-    }
-
     /// How this host stands, signed.
     pub(super) fn record(&mut self) -> Signed<HostRecord> {
         let now_ms = self.site.clock.wall_ms();
         self.sequence = now_ms.max(self.sequence.saturating_add(1));
         let capacity = self.capacity();
         let state = match (capacity.standing, capacity.slots_free) {
-            (crate::fit::Standing::Serving, 0) => HostState::Busy,
-            (crate::fit::Standing::Serving, _) => HostState::Idle,
+            (Standing::Serving, 0) => HostState::Busy,
+            (Standing::Serving, _) => HostState::Idle,
             _ => HostState::Away,
         };
         let record = HostRecord {

@@ -1,6 +1,6 @@
 //! What a host tells its donor, and what it can be asked.
 
-use super::work::Summary;
+use super::work::{Loss, Summary};
 use crate::fit::Standing;
 use mutual_protocol::outcome::Outcome;
 use mutual_protocol::{NodeId, RegisterId};
@@ -21,9 +21,9 @@ pub enum Request {
     Resume,
     /// Finish what runs, and take nothing new.
     Drain,
-    /// Release the lease of the job whose id starts like this.
+    /// Release the leases of the jobs whose ids start like this; of none when it is empty.
     Kill(String),
-    /// Release all leases and end.
+    /// Release all leases and end. The second one does not wait for anything.
     Stop,
 }
 
@@ -43,8 +43,8 @@ pub struct Done {
     pub job: Summary,
     /// How its attempt ended; none when it never came to an end here.
     pub outcome: Option<Outcome>,
-    /// Why the lease was lost, when it was: the result, if there was one, did not count.
-    pub lost: Option<String>,
+    /// Why this attempt decided nothing, when it did not: its result, if there was one, does not count.
+    pub lost: Option<Loss>,
     /// When, milliseconds since 1970.
     pub at_ms: u64,
 }

@@ -1,60 +1,63 @@
-//! One job on this host: its lease, its attempt, and what whoever offered it is told of both.
+//! One job on this host: its lease, and what whoever offered it is told.
 
+mod attempt;
 mod ending;
+mod inlet;
 mod outlet;
 
-use super::site::{Fetched, Site, Step};
-use crate::attempt::{Attempt, Done, Phase, Ready, Shared, Watch};
-use crate::tasks::TaskGroup;
+use super::offers::demand;
+use super::site::{Site, Wanted, WorkId};
+use crate::attempt::{Attempt, Phase, Shared};
 use crate::wire;
+use inlet::Inlet;
 use mutual_lease::{
-    BootNanos, Claimant, Holder, HolderEffect, HolderInput, OfferError, VerifiedReply,
+    BootNanos, Holder, HolderEffect, HolderInput, LossReason, OfferError, VerifiedReply,
 };
-use mutual_protocol::bounded::Line;
-use mutual_protocol::lease::{Offer, ResultCert};
-use mutual_protocol::message::{self, AttemptEvent, AttemptOrder, NodeMessage};
+use mutual_protocol::lease::{Offer, ResultCert, Value};
+use mutual_protocol::limits::{HOLD_MS, RETRY_MS};
+use mutual_protocol::message::{AttemptOrder, NodeMessage};
 use mutual_protocol::outcome::{Blame, Outcome};
 use mutual_protocol::receipt::AttemptRecord;
 use mutual_protocol::sign::Ed25519;
 use mutual_protocol::spec::JobSpec;
-use mutual_protocol::{FencingToken, NodeId, RegisterId, Verified};
-use mutual_runner::{Control, Report, RunnerEvent};
+use mutual_protocol::{FencingToken, NodeId, RegisterId, Signed, Verified};
 use outlet::Outlet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// How long a guest may take for its last words when its owner stops it.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// Parts of standard input that wait for the guest: one is asked for at a time, and its end may come with it.
-const INPUTS_MAX: usize = 4;
-
-/// The way to a guest's standard input; none is its end.
-type Input = mpsc::Sender<Option<Vec<u8>>>;
+/// How long a job without a living lease may stay here, in lengths of its lease, whatever the spec says: the donor's
+/// machine is not its owner's to leave things on.
+const RUN_ON_TTLS_MAX: u64 = 10;
 
 /// A job that this host has claimed.
 #[derive(Debug)]
 pub(super) struct Work {
+    id: WorkId,
     /// The connection to whoever offered it: owner and witness of an attached run.
     peer: NodeId,
     spec: Arc<Verified<JobSpec>>,
     holder: Holder,
     timer: Option<BootNanos>,
+    /// When it is given up: while it waits for its lease, or for a renewal that is overdue.
+    give_up_at: Option<BootNanos>,
     started_at_ms: u64,
     phase: Phase,
-    /// From the lease on.
+    /// Of the attempt, from the lease on.
     token: Option<FencingToken>,
     /// Bytes of program and inputs, as the offer says.
     input_bytes_max: u64,
+    fetching: Option<Wanted>,
     shared: Option<Arc<Shared>>,
     attempt: Option<Attempt>,
     outlet: Outlet,
-    stdin: Option<Input>,
+    inlet: Inlet,
     /// Waits until the owner has the outputs.
     reported: Option<Box<Verified<AttemptRecord>>>,
     outcome: Option<Outcome>,
-    lost: Option<String>,
+    lost: Option<Loss>,
     /// The lease is gone, whatever the attempt still does.
     is_over: bool,
 }
@@ -74,6 +77,51 @@ pub struct Summary {
     pub started_at_ms: u64,
 }
 
+/// Why an attempt decided nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Its owner gave it no lease in time.
+    Unleased,
+    /// Somebody else was let in.
+    Superseded,
+    /// The witnesses refuse this host, or what it asked for.
+    Refused,
+    /// Its owner was out of reach for too long.
+    Unreachable,
+    /// This host gave it back.
+    Released,
+    /// Its owner cancelled it.
+    Cancelled,
+    /// Another attempt's result was decided.
+    Decided,
+}
+
+impl Loss {
+    /// A few words for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Unleased => "no lease came",
+            Self::Superseded => "it was given to another host",
+            Self::Refused => "its witnesses refused",
+            Self::Unreachable => "its owner was out of reach",
+            Self::Released => "given back",
+            Self::Cancelled => "its owner cancelled it",
+            Self::Decided => "another result was decided",
+        }
+    }
+}
+
+impl From<LossReason> for Loss {
+    fn from(reason: LossReason) -> Self {
+        match reason {
+            LossReason::Superseded => Self::Superseded,
+            LossReason::Unreachable => Self::Unreachable,
+            LossReason::Released => Self::Released,
+            _ => Self::Refused,
+        }
+    }
+}
+
 impl Work {
     /// Claims what `peer` offers.
     ///
@@ -85,21 +133,24 @@ impl Work {
         spec: Arc<Verified<JobSpec>>,
         (offer, input_bytes_max): (&Verified<Offer>, u64),
     ) -> Result<Self, OfferError> {
-        let me = Claimant::key_only(site.node());
-        let holder = Holder::new(me, spec.clone(), offer, &Ed25519)?;
+        let holder = Holder::new(site.claimant(), spec.clone(), offer, &Ed25519)?;
         let mut work = Self {
+            id: site.claim(holder.register()),
             peer,
             spec,
             holder,
             timer: None,
+            // By then its owner has offered it to somebody else.
+            give_up_at: Some(site.clock.boot().plus_ms(u64::from(HOLD_MS))),
             started_at_ms: site.clock.wall_ms(),
             phase: Phase::Claiming,
             token: None,
             input_bytes_max,
+            fetching: None,
             shared: None,
             attempt: None,
-            outlet: Outlet::default(),
-            stdin: None,
+            outlet: Outlet::new(peer),
+            inlet: Inlet::default(),
             reported: None,
             outcome: None,
             lost: None,
@@ -109,8 +160,13 @@ impl Work {
         Ok(work)
     }
 
-    pub(super) const fn timer(&self) -> Option<BootNanos> {
-        self.timer
+    pub(super) const fn id(&self) -> WorkId {
+        self.id
+    }
+
+    /// When [`Work::tick`] has something to do.
+    pub(super) fn timer(&self) -> Option<BootNanos> {
+        [self.timer, self.give_up_at].into_iter().flatten().min()
     }
 
     pub(super) const fn peer(&self) -> NodeId {
@@ -130,16 +186,14 @@ impl Work {
         self.outcome.clone()
     }
 
-    /// Why the lease was lost, if it was.
-    pub(super) fn lost(&self) -> Option<String> {
-        self.lost.clone()
+    /// Why it decided nothing, if it did not.
+    pub(super) const fn lost(&self) -> Option<Loss> {
+        self.lost
     }
 
     /// Memory and disk that the job may take, bytes.
     pub(super) fn promised(&self) -> (u64, u64) {
-        let limits = &self.spec.value().limits;
-        let disk = limits.disk_bytes_max.saturating_add(self.input_bytes_max);
-        (limits.memory_bytes_max, disk)
+        demand(self.spec.value(), self.input_bytes_max)
     }
 
     /// Whether nothing of it is left on this host.
@@ -149,7 +203,7 @@ impl Work {
 
     pub(super) fn summary(&self) -> Summary {
         Summary {
-            register: self.holder.register(),
+            register: self.id.register,
             owner: NodeId::from(self.spec.value().owner.key()),
             phase: self.phase,
             epoch: self.token.map(|token| token.epoch.0),
@@ -159,7 +213,16 @@ impl Work {
 
     /// The time has come that [`Work::timer`] told.
     pub(super) fn tick(&mut self, site: &mut Site) {
-        if self.timer.take_if(|at| *at <= site.clock.boot()).is_some() {
+        let now = site.clock.boot();
+        if self.give_up_at.take_if(|at| *at <= now).is_some() {
+            self.lost = Some(if self.holder.lease().is_none() {
+                Loss::Unleased
+            } else {
+                Loss::Unreachable
+            });
+            return self.release(site, Blame::Network);
+        }
+        if self.timer.take_if(|at| *at <= now).is_some() {
             self.step(site, HolderInput::Tick);
         }
     }
@@ -167,6 +230,7 @@ impl Work {
     /// A witness answered.
     pub(super) fn replied(&mut self, site: &mut Site, reply: VerifiedReply) {
         self.step(site, HolderInput::Reply(reply));
+        self.catch_up(site);
     }
 
     /// A decision came from elsewhere.
@@ -174,8 +238,25 @@ impl Work {
         self.step(site, HolderInput::Decided(Box::new(cert)));
     }
 
-    /// The donor takes the machine back, or kills this job: the lease is released.
-    pub(super) fn release(&mut self, site: &mut Site, blame: Blame) {
+    /// `stale` was said here, and `current` counts.
+    pub(super) fn superseded(
+        &mut self,
+        site: &mut Site,
+        (stale, current): (FencingToken, FencingToken),
+    ) {
+        let is_later = current.register == stale.register && current.epoch > stale.epoch;
+        if self.token == Some(stale) && is_later && !self.is_over {
+            self.lost = Some(Loss::Superseded);
+            self.end(site);
+        }
+    }
+
+    /// The donor takes the machine back, or kills this job.
+    pub(super) fn give_back(&mut self, site: &mut Site) {
+        self.release(site, Blame::Donor);
+    }
+
+    fn release(&mut self, site: &mut Site, blame: Blame) {
         self.step(site, HolderInput::Release { blame });
         self.end(site);
     }
@@ -190,36 +271,40 @@ impl Work {
         if self.token != Some(token) || self.is_over {
             return false;
         }
-        match order {
-            AttemptOrder::Credit { bytes } => self.outlet.credit(bytes),
-            AttemptOrder::Input { bytes, .. } => self.input(Some(bytes.into_vec())),
-            AttemptOrder::InputEnd => self.input(None),
-            AttemptOrder::Stop { now } => self.stop(site, now),
-            AttemptOrder::Taken => self.taken(site),
+        let given = match order {
+            AttemptOrder::Credit { bytes } => {
+                self.outlet.credit(bytes);
+                Ok(())
+            }
+            AttemptOrder::Input { offset, bytes } => self.inlet.give(offset, bytes.into_vec()),
+            AttemptOrder::InputEnd => self.inlet.end(),
+            AttemptOrder::Stop { now } => {
+                self.stop(site, now);
+                Ok(())
+            }
+            AttemptOrder::Taken => {
+                self.taken(site);
+                Ok(())
+            }
+        };
+        if let Err(e) = given {
+            site.accuse(self.peer, e.to_string());
         }
         true
     }
 
-    /// Bytes of standard input, or its end. The owner gives one part for each that was wanted.
-    fn input(&self, bytes: Option<Vec<u8>>) {
-        if let Some(stdin) = &self.stdin
-            && stdin.try_send(bytes).is_err()
-        {
-            tracing::warn!("{} sends input that nobody asked for", self.peer);
-        }
-    }
-
     fn stop(&mut self, site: &mut Site, now: bool) {
         let grace = if now { Duration::ZERO } else { STOP_GRACE };
-        match (&mut self.attempt, self.phase) {
-            (Some(attempt), Phase::Running) => attempt.stop(Outcome::Cancelled, grace),
-            (_, Phase::Collecting | Phase::Deciding) => {}
-            _ => {
-                if let Some(shared) = &self.shared {
-                    shared.cancel.cancel();
+        match &mut self.attempt {
+            Some(attempt) if attempt.has_guest() => {
+                if now {
+                    // Output that nobody takes would hold up the end.
+                    self.outlet.close();
                 }
-                self.attempt_ended(site, Outcome::Cancelled, None);
+                attempt.stop(Outcome::Cancelled, grace);
             }
+            Some(attempt) if attempt.phase == Phase::Collecting => {}
+            _ => self.attempt_ended(site, Outcome::Cancelled, None),
         }
     }
 
@@ -236,7 +321,13 @@ impl Work {
     }
 
     fn step(&mut self, site: &mut Site, input: HolderInput) {
-        let Some(ctx) = site.context() else { return };
+        if self.is_over {
+            return;
+        }
+        let Some(ctx) = site.context() else {
+            self.timer = Some(site.clock.boot().plus_ms(RETRY_MS));
+            return;
+        };
         for effect in self.holder.step(&ctx, input) {
             self.did(site, effect);
         }
@@ -250,175 +341,88 @@ impl Work {
                 site.send(self.peer, NodeMessage::Request(request));
             }
             HolderEffect::Timer(at) => self.timer = Some(at),
-            HolderEffect::Violation(violation) => {
-                tracing::warn!("{} breaks the protocol: {violation}", self.peer);
-            }
+            HolderEffect::Violation(violation) => site.accuse(self.peer, violation.to_string()),
             HolderEffect::Run { token, .. } => self.begin(site, token),
-            HolderEffect::StopEverything => self.outlet.hold(),
-            HolderEffect::Resume => self.outlet.let_out(site, self.peer),
-            HolderEffect::Decided { .. } => self.end(site),
+            HolderEffect::StopEverything => {
+                self.outlet.hold();
+                self.wait(site);
+            }
+            HolderEffect::Resume => {
+                self.give_up_at = None;
+                self.catch_up(site);
+            }
+            HolderEffect::Decided { cert } => {
+                self.lost = self.loss(&cert.value);
+                self.end(site);
+            }
             HolderEffect::Lost { reason } => {
-                self.lost = Some(format!("{reason:?}"));
+                self.lost.get_or_insert_with(|| reason.into());
                 self.end(site);
             }
             _ => {}
         }
     }
 
-    /// The lease is held: everything that the attempt needs comes here first.
-    fn begin(&mut self, site: &mut Site, token: FencingToken) {
-        self.token = Some(token);
-        self.enter(site, Phase::Fetching);
-        let from = (self.peer, self.holder.register());
-        site.fetch(from, self.spec.clone(), self.input_bytes_max);
+    /// No renewal was answered: this does not go on for ever.
+    fn wait(&mut self, site: &Site) {
+        let ttl_ms = u64::from(self.spec.value().lease_ttl_ms);
+        let end = site
+            .clock
+            .boot()
+            .plus_ms(ttl_ms.saturating_mul(RUN_ON_TTLS_MAX));
+        self.give_up_at = Some(end);
     }
 
-    /// The lease is gone, with or without a decision: whatever still runs is killed.
+    /// Why `value` is not this attempt's, if it is not.
+    fn loss(&self, value: &Value) -> Option<Loss> {
+        let is_own = |attempt: &Signed<AttemptRecord>| {
+            let attempt = attempt.verify(&Ed25519).ok();
+            attempt.is_some_and(|attempt| Some(attempt.value().token) == self.token)
+        };
+        match value {
+            Value::Cancelled { .. } => Some(Loss::Cancelled),
+            Value::Ok { attempt, .. } => (!is_own(attempt)).then_some(Loss::Decided),
+            Value::Failed { attempts } => (!attempts.iter().any(is_own)).then_some(Loss::Decided),
+        }
+    }
+
+    /// Its owner may hear again what it could not be told.
+    pub(super) fn catch_up(&mut self, site: &mut Site) {
+        if self.holder.may_emit(site.clock.boot()) {
+            self.outlet.let_out(site);
+        }
+    }
+
+    /// This could not leave: it waits for a better time.
+    pub(super) fn keep(&mut self, message: NodeMessage) {
+        self.outlet.keep(message);
+    }
+
+    /// The lease is gone, with or without a decision: nothing leaves any more, and whatever still runs is killed.
     fn end(&mut self, site: &mut Site) {
         self.is_over = true;
         self.timer = None;
+        self.give_up_at = None;
         self.reported = None;
-        self.outlet.close();
+        self.fetching = None;
+        self.outlet.shut();
         if let Some(shared) = &self.shared {
             shared.cancel.cancel();
         }
-        let Some(attempt) = &mut self.attempt else {
-            return;
-        };
-        if self.phase == Phase::Running {
+        match &mut self.attempt {
             // Its last word comes when the process is gone.
-            attempt.stop(Outcome::Cancelled, Duration::ZERO);
-        } else {
+            Some(attempt) if attempt.has_guest() => {
+                attempt.stop(Outcome::Cancelled, Duration::ZERO);
+            }
+            _ => self.clear(site),
+        }
+    }
+
+    /// Takes the guest's root away.
+    fn clear(&mut self, site: &Site) {
+        if let Some(mut attempt) = self.attempt.take() {
             attempt.silence();
             attempt.clear(&site.tasks);
-            self.attempt = None;
         }
     }
-
-    /// Something that went on beside the loop has come to a point.
-    pub(super) fn handle(&mut self, site: &mut Site, step: Step) {
-        match step {
-            Step::Fetched(Err(outcome)) => self.attempt_ended(site, outcome, None),
-            Step::Fetched(Ok(fetched)) => self.fetched(site, fetched),
-            Step::Done(Done::Compiling) => self.enter(site, Phase::Compiling),
-            Step::Done(Done::Ready(Err(outcome))) => self.attempt_ended(site, outcome, None),
-            Step::Done(Done::Ready(Ok(ready))) => self.launch(site, ready),
-            Step::Done(Done::Collected(collected)) => self.collected(site, collected),
-            Step::Runner(event) => self.handle_runner(site, event),
-            Step::RunnerGone => {
-                let detail = "the sandbox ended without a word".to_owned();
-                self.attempt_ended(site, Outcome::RunnerFailed { detail }, None);
-            }
-        }
-    }
-
-    fn fetched(&mut self, site: &mut Site, fetched: Fetched) {
-        let Some(token) = self.token.filter(|_| !self.is_over) else {
-            return;
-        };
-        let shared = site.shared(fetched);
-        let done = site.steps(self.holder.register());
-        self.attempt = Some(Attempt::start(token, &shared, &site.tasks, &done));
-        self.shared = Some(shared);
-        self.enter(site, Phase::Staging);
-    }
-
-    fn launch(&mut self, site: &mut Site, ready: Ready) {
-        let (Some(attempt), Some(shared)) = (&mut self.attempt, &self.shared) else {
-            return;
-        };
-        let launched = match attempt.stopped.take() {
-            Some(outcome) => Err(outcome),
-            None => attempt.launch(shared, ready, None, &site.tasks),
-        };
-        match launched {
-            Ok(()) => {
-                let (control, events) = attempt.take_streams();
-                let register = self.holder.register();
-                self.outlet
-                    .pump(events, site.inbox(), register, &site.tasks);
-                self.stdin = control.map(|control| pump_input(control, &site.tasks));
-            }
-            Err(outcome) => self.attempt_ended(site, outcome, None),
-        }
-    }
-
-    fn handle_runner(&mut self, site: &mut Site, event: RunnerEvent) {
-        match event {
-            RunnerEvent::Started => {
-                self.enter(site, Phase::Running);
-                self.say(site, AttemptEvent::Started);
-            }
-            RunnerEvent::Stdout(bytes) => self.output(site, message::Stream::Stdout, &bytes),
-            RunnerEvent::Stderr(bytes) => self.output(site, message::Stream::Stderr, &bytes),
-            RunnerEvent::StdinWanted { bytes_max } => {
-                let bytes_max = u32::try_from(bytes_max).unwrap_or(u32::MAX);
-                self.say(site, AttemptEvent::InputWanted { bytes_max });
-            }
-            RunnerEvent::Ended(report) => self.runner_ended(site, report),
-            _ => {}
-        }
-    }
-
-    fn output(&mut self, site: &mut Site, stream: message::Stream, bytes: &[u8]) {
-        if let Some(token) = self.token {
-            self.outlet.output(site, self.peer, token, (stream, bytes));
-        }
-    }
-
-    /// The guest may have told how far it is.
-    pub(super) fn look_at_progress(&mut self, site: &mut Site) {
-        let watch = self
-            .attempt
-            .as_mut()
-            .and_then(|attempt| attempt.watch.as_mut());
-        if let Some(told) = watch.and_then(Watch::look) {
-            let event = AttemptEvent::Progress {
-                done: told.done,
-                total: (told.total > 0).then_some(told.total),
-                text: Line::cut(&told.text),
-            };
-            self.say(site, event);
-        }
-    }
-
-    fn say(&mut self, site: &mut Site, event: AttemptEvent) {
-        if let Some(token) = self.token {
-            self.outlet.say(site, self.peer, token, event);
-        }
-    }
-
-    fn enter(&mut self, site: &mut Site, phase: Phase) {
-        self.phase = phase;
-        if let Some(attempt) = &mut self.attempt {
-            attempt.phase = phase;
-        }
-        if let Some(phase) = phase.on_the_wire() {
-            self.say(site, AttemptEvent::Phase(phase));
-        }
-    }
-
-    /// The attempt's report, once the sandbox has given it.
-    fn own_report(&self) -> Option<&Report> {
-        self.attempt
-            .as_ref()
-            .and_then(|attempt| attempt.report.as_ref())
-    }
-}
-
-/// Passes standard input on to the sandbox.
-fn pump_input(control: Control, tasks: &TaskGroup) -> Input {
-    let (sender, mut given) = mpsc::channel::<Option<Vec<u8>>>(INPUTS_MAX);
-    tasks.spawn("input of an attempt", async move {
-        while let Some(bytes) = given.recv().await {
-            let passed = match bytes {
-                Some(bytes) => control.send_stdin(bytes).await,
-                None => control.close_stdin().await,
-            };
-            if passed.is_err() {
-                return;
-            }
-        }
-    });
-    sender
 }

@@ -1,7 +1,8 @@
 //! From the guest's end to the report: outputs, a receipt, a record.
 
-use super::{Site, Work};
+use super::Work;
 use crate::attempt::Phase;
+use crate::hosting::site::Site;
 use crate::outputs::Collected;
 use crate::receipt::{Facts, record, statement};
 use mutual_protocol::bounded::Text;
@@ -12,10 +13,10 @@ use mutual_runner::Report;
 impl Work {
     /// The sandbox is gone. A guest that came to an end of its own may have outputs.
     pub(super) fn runner_ended(&mut self, site: &mut Site, report: Report) {
+        self.look_at_progress(site);
         let (Some(attempt), Some(shared)) = (&mut self.attempt, &self.shared) else {
             return;
         };
-        attempt.silence();
         let (outcome, message) = (report.outcome.clone(), report.message.clone());
         attempt.report = Some(report);
         let may_have_outputs =
@@ -23,7 +24,7 @@ impl Work {
         if self.is_over || !may_have_outputs {
             return self.attempt_ended(site, outcome, message);
         }
-        let done = site.steps(self.holder.register());
+        let done = site.steps(self.id);
         attempt.collect(shared, outcome, &site.tasks, done);
         self.enter(site, Phase::Collecting);
     }
@@ -55,15 +56,17 @@ impl Work {
         message: Option<String>,
     ) {
         let report = self.own_report().cloned();
+        let collected = self.attempt.as_mut().and_then(|a| a.collected.take());
+        self.clear(site);
+        self.fetching = None;
+        let is_first = self.outcome.is_none();
         self.outcome.get_or_insert_with(|| outcome.clone());
-        let collected = self.attempt.take().and_then(|mut attempt| {
-            attempt.silence();
-            attempt.clear(&site.tasks);
-            attempt.collected.take()
-        });
-        let Some(token) = self.token.filter(|_| !self.is_over) else {
+        let Some(token) = self.token.filter(|_| is_first && !self.is_over) else {
             return;
         };
+        if let Some(shared) = &self.shared {
+            shared.cancel.cancel();
+        }
         let input_bytes = self
             .shared
             .as_ref()
@@ -100,5 +103,10 @@ impl Work {
         } else if outcome.blame() != Blame::Owner {
             self.report(site, attempt);
         }
+    }
+
+    /// The attempt's report, once the sandbox has given it.
+    fn own_report(&self) -> Option<&Report> {
+        self.attempt.as_ref().and_then(|a| a.report.as_ref())
     }
 }
