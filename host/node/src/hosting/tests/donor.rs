@@ -55,6 +55,7 @@ async fn a_donor_gets_the_machine_back_in_every_phase() {
         assert_eq!(releases(&house), [Blame::Donor], "{phase:?}");
         assert_eq!(status.done[0].lost, Some(Loss::Released));
         house.cleared().await;
+        house.killed().await;
     }
 }
 

@@ -205,6 +205,7 @@ async fn a_stopped_job_waits_for_its_owners_decision() {
             Value::Cancelled { .. }
         ));
         house.cleared().await;
+        house.killed().await;
     }
 }
 

@@ -300,6 +300,18 @@ impl House {
             .await;
     }
 
+    /// Waits until the sandbox is killed, if there was one.
+    pub(super) async fn killed(&self) {
+        let Ok(pid) = std::fs::read_to_string(self.folder.path().join("pid")) else {
+            return;
+        };
+        let status = format!("/proc/{}/status", pid.trim());
+        let is_gone = |status: &str| {
+            std::fs::read_to_string(status).map_or(true, |text| text.contains("State:\tZ"))
+        };
+        self.real(|_| is_gone(&status)).await;
+    }
+
     /// Runs a guest whose sandbox never tells of its end.
     pub(super) async fn stuck(&mut self, owner: &mut Owner) {
         running(self, owner).await;
@@ -389,7 +401,7 @@ async fn turn_of_others() {
 fn spawner(folder: &Path) -> Spawner {
     let folder_name = folder.display();
     let script = format!(
-        "[ \"$1\" = runner ] || exit 1\nexec 3<&0\ncat <&3 >{folder_name}/heard &\nexec cat {folder_name}/guest >&3 3<&-"
+        "[ \"$1\" = runner ] || exit 1\necho $$ >{folder_name}/pid\nexec 3<&0\ncat <&3 >{folder_name}/heard &\nexec cat {folder_name}/guest >&3 3<&-"
     );
     Spawner::with_executable(child(folder, &script), "stub".into()).unwrap()
 }

@@ -9,7 +9,7 @@ use crate::hosting::Request;
 use crate::hosting::work::Loss;
 use crate::link::PeerEvent;
 use mutual_protocol::membership::Role;
-use mutual_protocol::message::{AttemptOrder, NodeMessage, Phase};
+use mutual_protocol::message::{AttemptOrder, LeaseRequest, NodeMessage, Phase};
 use mutual_protocol::{Epoch, FencingToken};
 use mutual_runner::frame::Kind;
 use mutual_runner::message::Ending;
@@ -36,6 +36,7 @@ async fn gone(house: &mut House, owner: &mut Owner, before: usize, phase: Phase)
     assert_eq!(said(house), before, "{phase:?}: something left");
     assert_eq!(house.content.waiting(), 0, "{phase:?}: the fetch goes on");
     house.cleared().await;
+    house.killed().await;
     assert_eq!(status.done.len(), 1);
     assert_eq!(status.slots_free, 2);
     status.done[0].lost
@@ -201,6 +202,11 @@ async fn a_machine_that_slept_lets_nothing_out_before_it_has_asked() {
     house.clock.sleep(60 * SECOND);
     house.guest(&[(Kind::Stdout, b"stale\n")]);
     house.guest_ends(Ending::Exited { code: 0 });
+    // What the guest wrote wakes the loop, long after the timer should have rung.
+    let out = house.next().await;
+    let is_renewal =
+        |message: &NodeMessage| matches!(message, NodeMessage::Request(LeaseRequest::Renew(_)));
+    assert!(matches!(&out, Out::Said(_, m) if is_renewal(m)), "{out:?}");
     house
         .stands(&mut owner, |status| {
             status.jobs[0].phase == crate::attempt::Phase::Deciding
