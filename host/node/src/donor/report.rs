@@ -124,7 +124,7 @@ impl From<Done> for DoneJob {
         Self {
             job: Job::from(&done.job),
             outcome: done.outcome,
-            lost: done.lost.map(|why| format!("{why:?}")),
+            lost: done.lost.map(|why| why.words().to_owned()),
             at_ms: done.at_ms,
         }
     }
