@@ -245,7 +245,10 @@ pub async fn run(
     };
     let ended = match ended {
         Ok(()) => run.conclude().await,
-        Err(e) => Err(e),
+        Err(e) => {
+            run.abandon();
+            Err(e)
+        }
     };
     // Followers see the end of the log when its sender is gone; what is on its way to them still arrives.
     drop(run);

@@ -6,6 +6,7 @@
 
 mod event_loop;
 mod offers;
+mod others;
 mod site;
 mod status;
 mod work;

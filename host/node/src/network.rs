@@ -6,6 +6,7 @@
 
 mod content;
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::link::{Fetch, FetchFailure, Fetching, PeerEvent, Peers};
 use crate::pool::PoolGate;
 use crate::tasks::TaskGroup;
@@ -16,6 +17,7 @@ use mutual_net::{
     StartError,
 };
 use mutual_protocol::bounded;
+use mutual_protocol::membership::Member;
 use mutual_protocol::message::{MessageError, NodeMessage};
 use mutual_protocol::sign::Ed25519;
 use mutual_protocol::{Cid, NodeId, PoolId};
@@ -151,15 +153,7 @@ impl Peers for Network {
     }
 
     fn redial(&self, node: NodeId) {
-        let inner = self.inner.clone();
-        self.inner.tasks.spawn("redial", async move {
-            let addresses = lock(&inner.known).get(&node).cloned().unwrap_or_default();
-            let dialed = timeout(REDIAL_MAX, inner.net.dial_node(node, addresses)).await;
-            // Where it worked, the network says so itself.
-            if !matches!(dialed, Ok(Ok(_))) {
-                inner.tell(PeerEvent::Unreachable { node }).await;
-            }
-        });
+        self.inner.dial_again(node);
     }
 
     fn drop_peer(&self, node: NodeId, why: &str) {
@@ -228,6 +222,18 @@ async fn sift(inner: Arc<Inner>) {
 }
 
 impl Inner {
+    fn dial_again(self: &Arc<Self>, node: NodeId) {
+        let inner = self.clone();
+        self.tasks.spawn("dial a known node", async move {
+            let addresses = lock(&inner.known).get(&node).cloned().unwrap_or_default();
+            let dialed = timeout(REDIAL_MAX, inner.net.dial_node(node, addresses)).await;
+            // Where it worked, the network says so itself.
+            if !matches!(dialed, Ok(Ok(_))) {
+                inner.tell(PeerEvent::Unreachable { node }).await;
+            }
+        });
+    }
+
     async fn tell(&self, event: PeerEvent) {
         let _loop_is_gone = self.events.send(event).await;
     }
@@ -243,7 +249,7 @@ impl Inner {
         self.tell(PeerEvent::Up { node, member }).await;
     }
 
-    async fn heard(&self, from: NodeId, bytes: &[u8]) {
+    async fn heard(self: &Arc<Self>, from: NodeId, bytes: &[u8]) {
         match NodeMessage::decode(bytes) {
             Ok(message) => {
                 self.learn(from, &message);
@@ -263,20 +269,32 @@ impl Inner {
         }
     }
 
-    /// A host's own record says where it can be reached again.
-    fn learn(&self, from: NodeId, message: &NodeMessage) {
+    /// A host's record says where it can be reached: later again, or, when a member tells of it, for the first time.
+    fn learn(self: &Arc<Self>, from: NodeId, message: &NodeMessage) {
         let NodeMessage::Host(record) = message else {
             return;
         };
         let Ok(record) = record.verify(&Ed25519) else {
             return;
         };
-        let record = record.value();
-        let is_own = |member: mutual_protocol::membership::Member| member.node == record.host;
-        if self.gate.member_of(from).is_some_and(is_own) {
-            let parsed = record.addresses.iter().map(|text| text.as_str().parse());
-            self.remember(from, parsed.filter_map(Result::ok).collect());
+        let pool = self.gate.pool().id();
+        if record.check(&Ed25519, pool, SystemClock.wall_ms()).is_err() {
+            return;
         }
+        let record = record.value();
+        let parsed = record.addresses.iter().map(|text| text.as_str().parse());
+        let addresses: Vec<Address> = parsed.filter_map(Result::ok).collect();
+        let is_own = |member: Member| member.node == record.host;
+        if self.gate.member_of(from).is_some_and(is_own) {
+            return self.remember(from, addresses);
+        }
+        // Hosts connect with the keys that they are called by.
+        let is_here = self.gate.member_of(record.host).is_some();
+        if is_here || record.host == self.net.node() || record.host == self.gate.identity() {
+            return;
+        }
+        self.remember(record.host, addresses);
+        self.dial_again(record.host);
     }
 
     fn remember(&self, node: NodeId, addresses: Vec<Address>) {

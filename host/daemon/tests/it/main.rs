@@ -7,6 +7,7 @@ mod harness;
 mod help;
 mod pools;
 mod readme;
+mod remote;
 mod start;
 mod steering;
 mod tickets;

@@ -8,11 +8,12 @@ use crate::clock::elapsed;
 use crate::fit::Standing;
 use crate::link::{Fetch, PeerEvent, Peers};
 use crate::wire;
+use mutual_protocol::discovery::HostRecord;
 use mutual_protocol::lease::ResultCert;
 use mutual_protocol::membership::Member;
 use mutual_protocol::message::{AttemptOrder, LeaseReply, LeaseRequest, NodeMessage};
 use mutual_protocol::sign::Ed25519;
-use mutual_protocol::{FencingToken, NodeId, RegisterId};
+use mutual_protocol::{FencingToken, NodeId, RegisterId, Signed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub(super) struct Loop {
     pub(super) site: Site,
     pub(super) works: BTreeMap<RegisterId, Work>,
     pub(super) members: BTreeMap<NodeId, Member>,
+    /// Hosts that are connected, by what they said of themselves first.
+    pub(super) others: BTreeMap<NodeId, Signed<HostRecord>>,
     pub(super) standing: Standing,
     pub(super) sequence: u64,
     peers: Arc<dyn Peers>,
@@ -66,6 +69,7 @@ impl Loop {
             host,
             works: BTreeMap::new(),
             members: BTreeMap::new(),
+            others: BTreeMap::new(),
             standing: Standing::Serving,
             sequence: 0,
             peers,
@@ -210,11 +214,13 @@ impl Loop {
                 self.members.insert(node, member);
                 let record = self.record();
                 self.site.send(node, NodeMessage::Host(record));
+                self.introduce(node);
                 self.for_each_of(node, Work::catch_up);
             }
             // Its leases run out by themselves, or are renewed when it is back.
             PeerEvent::Down { node } | PeerEvent::Unreachable { node } => {
                 self.members.remove(&node);
+                self.others.remove(&node);
             }
             PeerEvent::Said { node, message } => {
                 if let Some(member) = self.members.get(&node).cloned() {
@@ -239,7 +245,8 @@ impl Loop {
                     work.superseded(site, (token, current));
                 });
             }
-            NodeMessage::Host(_) | NodeMessage::Goodbye { .. } => {}
+            NodeMessage::Host(record) => self.heard_of((node, member), record),
+            NodeMessage::Goodbye { .. } => {}
             NodeMessage::Decline { .. } | NodeMessage::Request(_) | NodeMessage::Attempt { .. } => {
                 let why = format!("a message of kind {} for a host", message.kind());
                 self.drop_peer(node, &why);

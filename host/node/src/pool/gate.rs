@@ -83,6 +83,11 @@ impl PoolGate {
         &self.pool
     }
 
+    /// Whose membership this is.
+    pub fn identity(&self) -> NodeId {
+        self.pool.membership().member
+    }
+
     /// The member whose connection has this key, while its proof holds.
     pub fn member_of(&self, transport: NodeId) -> Option<Member> {
         self.members().get(transport, self.clock.wall_ms())

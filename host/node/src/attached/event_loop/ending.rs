@@ -46,6 +46,13 @@ impl Loop {
         })
     }
 
+    /// The run ends without a decision: nobody will ever know more of it than that.
+    pub(in super::super) fn abandon(&mut self) {
+        if let Err(e) = self.record.abandon() {
+            tracing::warn!("the record still says that the run goes on: {e}");
+        }
+    }
+
     /// What the person has not taken yet; who wants to go does not wait for it.
     async fn last_words(&mut self) {
         tokio::select! {

@@ -103,6 +103,12 @@ impl Record {
         self.clock.wall_ms()
     }
 
+    /// Says that nothing came of it.
+    pub(super) fn abandon(&mut self) -> Result<(), RunError> {
+        self.record.state = RunState::Lost;
+        self.write()
+    }
+
     /// Keeps log and certificates, and writes the end.
     pub(super) fn finish(
         &mut self,
