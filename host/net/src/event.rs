@@ -24,6 +24,12 @@ pub enum Event {
         /// Who is gone.
         node: NodeId,
     },
+    /// One of several connections to a node has ended, and messages to it may have ended with it. It is connected
+    /// still: what it must know is to be said again.
+    Lost {
+        /// Which node.
+        node: NodeId,
+    },
     /// A node has sent a message. Those of one node come in the order in which they were sent.
     Message {
         /// Who sent it.

@@ -27,6 +27,9 @@ const QUEUE_BYTES_MAX: usize = 16 * MESSAGE_BYTES_MAX;
 /// Small messages are written together in pieces of this size: one substream frame of Yamux is 16 KiB.
 const WRITE_BYTES: usize = 16 << 10;
 
+/// Tries to open a stream: as many connections as there may be to one peer.
+const OPENS_MAX: usize = 4;
+
 /// The way to one peer. Clones lead to the same queue.
 #[derive(Clone)]
 pub(crate) struct Outbox {
@@ -66,32 +69,72 @@ impl Outbox {
 }
 
 /// Writes the queue of `node` until it is closed: when the last connection has ended, or the network is to end.
+///
+/// Two nodes that find each other by TCP and QUIC at once keep one connection of the two; a message may have gone the
+/// other way. So a stream is opened wherever there is a connection, and its end is told.
 pub(crate) async fn write(
     node: NodeId,
     mut queue: mpsc::Receiver<Outgoing>,
     commands: mpsc::WeakSender<Command>,
 ) {
-    let mut stream = None;
-    while let Some(first) = queue.recv().await {
-        if stream.is_none() {
-            stream = match open(node, &commands).await {
-                Ok(opened) => Some(BufWriter::with_capacity(WRITE_BYTES, opened)),
-                Err(error) => {
-                    tracing::debug!(?node, %error, "a message is lost: no stream");
+    let mut stream: Option<BufWriter<Stream>> = None;
+    loop {
+        let next = match &mut stream {
+            None => queue.recv().await,
+            Some(writer) => tokio::select! {
+                biased;
+                next = queue.recv() => next,
+                () = ended(writer) => {
+                    stream = None;
+                    lost(node, &commands).await;
                     continue;
                 }
-            };
+            },
+        };
+        let Some(first) = next else { break };
+        if stream.is_none() {
+            stream = open_anywhere(node, &commands).await;
         }
-        if let Some(writer) = &mut stream
-            && let Err(error) = write_waiting(writer, first, &mut queue).await
-        {
-            tracing::debug!(?node, %error, "messages are lost: the stream broke");
+        let written = match &mut stream {
+            Some(writer) => write_waiting(writer, first, &mut queue).await,
+            None => Err(io::ErrorKind::NotConnected.into()),
+        };
+        if let Err(error) = written {
+            tracing::debug!(?node, %error, "messages are lost");
             stream = None;
+            lost(node, &commands).await;
         }
     }
     if let Some(writer) = stream {
         end(writer).await;
     }
+}
+
+/// Waits until the other side has ended the stream, on which it never says anything. Dropping the future is safe.
+async fn ended(writer: &mut BufWriter<Stream>) {
+    let _nothing = writer.get_mut().read(&mut [0]).await;
+}
+
+/// Says that messages to `node` may be lost; whether that is still connected, the loop knows.
+async fn lost(node: NodeId, commands: &mpsc::WeakSender<Command>) {
+    if let Some(commands) = commands.upgrade() {
+        // When the loop has ended, nobody is connected.
+        drop(commands.send(Command::Lost(node)).await);
+    }
+}
+
+/// A stream on any connection: one that is just ending costs a try.
+async fn open_anywhere(
+    node: NodeId,
+    commands: &mpsc::WeakSender<Command>,
+) -> Option<BufWriter<Stream>> {
+    for _ in 0..OPENS_MAX {
+        match open(node, commands).await {
+            Ok(opened) => return Some(BufWriter::with_capacity(WRITE_BYTES, opened)),
+            Err(error) => tracing::debug!(?node, %error, "no stream for messages"),
+        }
+    }
+    None
 }
 
 /// Says that no more follows, and waits for the other side to end as well: it has read everything by then.

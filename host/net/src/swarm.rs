@@ -40,6 +40,8 @@ const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 pub(crate) enum Command {
     Dial(Target, oneshot::Sender<Result<NodeId, DialError>>),
     Disconnect(NodeId),
+    /// Messages to a node may be lost.
+    Lost(NodeId),
     Violation {
         node: NodeId,
         violation: Violation,
@@ -193,6 +195,11 @@ impl Loop {
         match command {
             Command::Dial(target, reply) => self.dial(target, reply),
             Command::Disconnect(node) => self.disconnect(node),
+            Command::Lost(node) => {
+                if self.peers.list().iter().any(|peer| peer.node == node) {
+                    self.tell(Event::Lost { node });
+                }
+            }
             Command::Violation { node, violation } => self.punish(node, violation),
             Command::Peers(reply) => drop(reply.send(self.peers.list())),
             Command::Listening(reply) => {

@@ -194,6 +194,13 @@ async fn pump(inner: Arc<Inner>, mut happened: Events) {
                 lock(&inner.budgets).remove(&node);
                 inner.tell(PeerEvent::Down { node }).await;
             }
+            // As if it had gone and come: loops say again what a node must know.
+            Event::Lost { node } => {
+                if let Some(member) = inner.gate.member_of(node) {
+                    inner.tell(PeerEvent::Down { node }).await;
+                    inner.tell(PeerEvent::Up { node, member }).await;
+                }
+            }
             Event::Message { from, bytes } => inner.heard(from, &bytes).await,
             Event::Stream { stream } => inner.serve(stream),
             Event::Listening { address } => inner.listening(&address),

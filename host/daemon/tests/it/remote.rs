@@ -105,8 +105,8 @@ fn files_exit_codes_and_input_travel() {
 
     let args = ["--out-dir", "made", "3", "100000"].map(OsStr::new);
     let words = [args[0], args[1], write_out.as_os_str(), args[2], args[3]];
-    let ran = run(&words).output().unwrap();
-    assert_eq!(Ran::new(ran).code, Some(0));
+    let ran = Ran::new(run(&words).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:#?} {:#}", donor.status());
     let made = fs::read_dir(member.work.path().join("made")).unwrap();
     assert_eq!(made.count(), 3, "outputs came back");
     host.terminate();
