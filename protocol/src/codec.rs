@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn heads_are_read_in_all_widths() {
-        let cases: [(&[u8], Option<(u8, u64, &[u8])>); 10] = [
+        type Case<'a> = (&'a [u8], Option<(u8, u64, &'a [u8])>);
+        let cases: [Case<'_>; 10] = [
             (b"\x17\xff", Some((0, 23, b"\xff"))),
             (b"\x38\xff", Some((1, 255, b""))),
             (b"\x59\x01\x02", Some((2, 0x102, b""))),

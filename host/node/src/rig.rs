@@ -35,7 +35,7 @@ impl TestClock {
     }
 
     /// The machine slept: these clocks went on, tokio's did not.
-    pub(crate) fn sleep(&self, time: Duration) {
+    pub(crate) fn suspend(&self, time: Duration) {
         self.slept_ms.fetch_add(ms(time), Ordering::Relaxed);
     }
 

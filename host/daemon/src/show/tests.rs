@@ -1,3 +1,5 @@
+//! What is shown of a host, field by field and line by line.
+
 use super::*;
 use mutual_protocol::outcome::Outcome;
 

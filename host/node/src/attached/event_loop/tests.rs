@@ -106,7 +106,7 @@ async fn a_machine_that_slept_renews_at_once_and_goes_on() {
     let (stub, mut run) = Setup::running().start().await;
     turns(&mut run, 10 * SECOND).await;
     let before = run.roles.standing().1;
-    stub.clock.sleep(HOUR);
+    stub.clock.suspend(HOUR);
     // The wait that was under way counts by a clock that slept too; the look at the progress ends it.
     turns(&mut run, SECOND / 5).await;
     assert_eq!(run.roles.standing(), (Some(1), before + 1));
@@ -121,7 +121,7 @@ async fn a_machine_that_slept_renews_at_once_and_goes_on() {
 async fn a_machine_that_slept_past_the_end_of_the_attempt_loses_it() {
     for days in [31, 90] {
         let (stub, mut run) = Setup::running().start().await;
-        stub.clock.sleep(days * DAY);
+        stub.clock.suspend(days * DAY);
         let begin = Instant::now();
         turns(&mut run, 60 * SECOND).await;
         assert!(run.decision.is_some(), "{days} days: it hangs");

@@ -127,7 +127,7 @@ async fn each_role_is_called_at_its_own_time_only() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_lapsed_in_sleep_is_held_again_after_one_tick() {
     let mut rig = Rig::leased();
-    rig.clock.sleep(DAY);
+    rig.clock.suspend(DAY);
     assert!(!rig.may_emit(), "nothing leaves before it is renewed");
     rig.roles.tick().unwrap();
     assert!(rig.may_emit());
@@ -138,7 +138,7 @@ async fn a_lease_that_lapsed_in_sleep_is_held_again_after_one_tick() {
 async fn a_lease_past_the_end_of_its_attempt_is_lost() {
     let mut rig = Rig::leased();
     let token = rig.token();
-    rig.clock.sleep(31 * DAY);
+    rig.clock.suspend(31 * DAY);
     rig.roles.tick().unwrap();
     assert!(matches!(rig.roles.next_fact(), Some(Fact::Lost(lost)) if lost == token));
     let decision = rig.decide(Outcome::Cancelled);

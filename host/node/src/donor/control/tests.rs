@@ -1,3 +1,5 @@
+//! The control socket of a host: questions, answers, and clients that do not behave.
+
 use super::*;
 use crate::fit::Standing;
 use crate::hosting::{Given, Status};

@@ -199,7 +199,7 @@ async fn a_machine_that_slept_lets_nothing_out_before_it_has_asked() {
     bring(&mut house, &mut owner, Phase::Running).await;
     let before = said(&house);
     owner.is_silent = true;
-    house.clock.sleep(60 * SECOND);
+    house.clock.suspend(60 * SECOND);
     house.guest(&[(Kind::Stdout, b"stale\n")]);
     house.guest_ends(Ending::Exited { code: 0 });
     // What the guest wrote wakes the loop, long after the timer should have rung.
