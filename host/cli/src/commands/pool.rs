@@ -95,12 +95,12 @@ fn invite(home: &Home, pool: &Pool, uses: u16, life: Duration) -> Result<u8, Fai
     if about.pool != pool.id().to_string() || !about.founder {
         return Err(Failure::new(codes::POOL_NOT_ADMITTING));
     }
-    let admitter: NodeId = about.host.parse().map_err(|_| unreachable())?;
+    let admitter: NodeId = about.host.parse().map_err(|_not_a_hosts| unreachable())?;
     let addresses = about.addresses.iter().map(|text| Address::cut(text));
     let roles = [Role::Submit, Role::Host, Role::Witness, Role::Store];
     let order = TicketOrder {
-        admitters: List::new(vec![admitter]).map_err(|_| unreachable())?,
-        addresses: List::new(addresses.collect()).map_err(|_| unreachable())?,
+        admitters: List::new(vec![admitter]).map_err(|_not_a_hosts| unreachable())?,
+        addresses: List::new(addresses.collect()).map_err(|_not_a_hosts| unreachable())?,
         roles: roles.into(),
         uses,
         life,

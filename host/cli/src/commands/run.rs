@@ -40,9 +40,9 @@ pub(crate) fn run(args: RunArgs) -> Result<u8, Failure> {
     let json = args.format.is_json();
     let mut background = args.background.then(detach::Background::new);
     let args = Arc::new(args);
-    let mut ended = attempt(&args, args.local, &mut background);
+    let mut ended = attempt(&args, args.place.local, &mut background);
     let is_unplaced = |failure: &Failure| failure.code() == codes::RUN_NO_HOST.code;
-    if args.or_local && ended.as_ref().is_err_and(is_unplaced) {
+    if args.place.or_local && ended.as_ref().is_err_and(is_unplaced) {
         ended = attempt(&args, true, &mut background);
     }
     match (background, ended) {

@@ -19,6 +19,7 @@ const COMMANDS: &[&str] = &[
     "new",
     "check",
     "id",
+    "pool",
     "doctor",
     "completions",
     "version",
@@ -126,9 +127,16 @@ fn every_example_works() {
             }
             let ran = Ran::new(shell.output().unwrap());
             assert!(!ran.stderr.contains("Usage:"), "{line}: {ran:#?}");
-            let names_nothing_real = ["j-7k2m", "bafkrei…", "@sim", "mc stop"]
-                .iter()
-                .any(|name| line.contains(name));
+            let names_nothing_real = [
+                "j-7k2m",
+                "bafkrei…",
+                "@sim",
+                "mc stop",
+                "TICKET",
+                "mc pool invite",
+            ]
+            .iter()
+            .any(|name| line.contains(name));
             assert!(
                 names_nothing_real || ran.code == Some(0),
                 "{line}: {ran:#?}"

@@ -35,10 +35,10 @@ pub(super) fn choose(
     let is_in_none = pools
         .list()
         .is_ok_and(|list| list.pools.is_empty() && list.damaged.is_empty());
-    if is_in_none && args.pool.is_none() && args.host.is_empty() {
+    if is_in_none && args.place.pool.is_none() && args.place.host.is_empty() {
         return Ok(None);
     }
-    pool::find(&pools, args.pool.as_deref())
+    pool::find(&pools, args.place.pool.as_deref())
         .map(Some)
         .map_err(|failure| failure.exit(codes::RUN_NO_HOST.exit))
 }
@@ -53,7 +53,7 @@ impl InPool {
         let failed = |e: &(dyn std::error::Error + 'static)| {
             Failure::new(codes::POOL_UNREACHABLE).caused_by(e)
         };
-        let hosts = args.host.iter().map(|text| host(text));
+        let hosts = args.place.host.iter().map(|text| host(text));
         let for_pool = ForPool {
             pool: pool.id(),
             membership: pool.certificate().clone(),
@@ -80,7 +80,7 @@ impl InPool {
             peers: Arc::new(network.clone()),
             events,
             fetch: Arc::new(network.clone()),
-            wait_for: args.wait_for,
+            wait_for: args.place.wait_for,
         });
         let in_pool = Self {
             network,
@@ -98,7 +98,7 @@ impl InPool {
 }
 
 fn host(text: &str) -> Result<NodeId, Failure> {
-    text.parse().map_err(|_| {
+    text.parse().map_err(|_not_a_node| {
         Failure::new(codes::ARGUMENT_USAGE)
             .because(format!("--host {text}: not the id of a node"))
             .next("mc-host id prints it on that machine")

@@ -94,7 +94,8 @@ fn a_truncated_record_hides_no_other() {
         .find(|path| std::fs::read_to_string(path).unwrap().contains("first"));
     let of_first = of_first.unwrap();
     let bytes = std::fs::read(of_first).unwrap();
-    for broken in [&bytes[..bytes.len() / 2], b"", b"null", b"\xff\xfe"] {
+    // The file holds a line for each change: what is cut within the first one has none.
+    for broken in [&bytes[..bytes.len() / 8], b"", b"null", b"\xff\xfe"] {
         std::fs::write(of_first, broken).unwrap();
         let ran = mc.run(["ps", "-a", "-o", "json"]);
         assert_eq!(ran.code, Some(0), "{ran:#?}");

@@ -10,8 +10,9 @@ use std::os::unix::process::CommandExt as _;
 /// The process that keeps a run.
 fn keeper(mc: &Mc) -> u32 {
     let records = mc.left_behind("data/store/runs");
-    let record = std::fs::read(records.last().unwrap()).unwrap();
-    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    let record = std::fs::read_to_string(records.last().unwrap()).unwrap();
+    let record = record.lines().next().unwrap();
+    let record: serde_json::Value = serde_json::from_str(record).unwrap();
     record["pid"].as_u64().unwrap().try_into().unwrap()
 }
 
