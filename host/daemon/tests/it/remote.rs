@@ -185,3 +185,24 @@ fn without_a_host_the_reasons_are_told() {
         "{ran:#?}"
     );
 }
+
+/// Who lends a machine runs programs there as well, under the same limits.
+#[test]
+fn a_donor_runs_on_its_own_host() {
+    let donor = House::new();
+    let (host, _ticket) = donor.found();
+    let ran = Command::new(mc())
+        .args([OsStr::new("run"), guest("p1-hello.wat").as_os_str()])
+        .env("MC_HOME", donor.home())
+        .env_remove("MC_LOG")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let ran = Ran::new(ran).clean();
+    assert!(ran.stdout.contains("hello from p1"), "{ran:#?}");
+    until("the host has done it", || {
+        let done = donor.run(["ps", "-a", "-o", "id"]).clean().stdout;
+        (done.lines().count() == 1).then_some(())
+    });
+    host.terminate();
+}

@@ -5,7 +5,7 @@ use crate::commands::{id, pool};
 use crate::failure::Failure;
 use mutual_node::attached::{Place, PoolPlace};
 use mutual_node::clock::{SystemClock, random};
-use mutual_node::donor::contacts;
+use mutual_node::donor::{contacts, control};
 use mutual_node::home::Home;
 use mutual_node::network::{Network, Start};
 use mutual_node::pool::{Pool, PoolGate, Pools};
@@ -14,7 +14,13 @@ use mutual_node::tasks::TaskGroup;
 use mutual_protocol::{NodeId, SigningKey, codes};
 use mutual_store::BlockStore;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long the own host may take to answer: its loop never blocks.
+const ASK_MAX: Duration = Duration::from_secs(2);
 
 /// The network of a run in a pool. Close it when the run has ended.
 pub(super) struct InPool {
@@ -75,6 +81,10 @@ impl InPool {
         .map_err(|e| failed(&e))?;
         let contacts = TaskGroup::new();
         contacts.spawn("contacts", contacts::keep(network.clone(), pool));
+        contacts.spawn(
+            "own host",
+            dial_own_host(network.clone(), home.host_socket()),
+        );
         let place = Place::Pool(PoolPlace {
             pool: for_pool.pool,
             peers: Arc::new(network.clone()),
@@ -94,6 +104,19 @@ impl InPool {
     pub(super) async fn close(self) {
         self.contacts.end().await;
         self.network.close().await;
+    }
+}
+
+/// A host of this account is a host of the pool like others, and nobody else tells of it.
+async fn dial_own_host(network: Network, socket: PathBuf) {
+    let asked = timeout(ASK_MAX, control::ask(&socket, &control::Ask::Status)).await;
+    let Ok(Ok((report, _))) = asked else { return };
+    let addresses = report.about.addresses.iter().map(|text| text.parse());
+    if let Ok(node) = report.about.host.parse() {
+        let addresses = addresses.filter_map(Result::ok).collect();
+        if let Err(e) = network.dial_node(node, addresses).await {
+            tracing::debug!("the own host is not reached: {e}");
+        }
     }
 }
 
