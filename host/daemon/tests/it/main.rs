@@ -5,6 +5,7 @@
 mod bad_input;
 mod harness;
 mod help;
+mod namespaces;
 mod pools;
 mod readme;
 mod remote;
