@@ -61,7 +61,11 @@ fn add_line(block: &mut Vec<Step>, line: usize, text: &str) {
 pub(crate) fn stand_in_repository(mc: &Mc) {
     for entry in std::fs::read_dir(repository_root()).unwrap() {
         let entry = entry.unwrap();
-        if entry.file_name() != "target" {
+        // What builds and the README's own commands have made there is not the repository's.
+        if !["target", "thumbs"]
+            .iter()
+            .any(|made| entry.file_name() == *made)
+        {
             std::os::unix::fs::symlink(entry.path(), mc.work().join(entry.file_name())).unwrap();
         }
     }
