@@ -1,17 +1,22 @@
 //! `mc-host pause|resume|drain|kill|stop`: from any terminal of this account.
 
-use mutual_node::donor::control::Ask;
+use mutual_node::donor::control::{self, Ask};
+use mutual_node::donor::lock::HostLock;
 use mutual_node::donor::report::{Job, Report};
+use mutual_node::home::Home;
 use mutual_protocol::codes;
 use mutual_terminal::failure::Failure;
 use mutual_terminal::show::{count, short};
 use mutual_terminal::{account, block_on, output};
+use std::io;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 /// A host ends within 5 s; its process may need a moment more on a busy machine.
 const END_MAX: Duration = Duration::from_secs(10);
+/// How often it is looked whether an ending host has let go of its folder.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub(crate) fn pause() -> Result<u8, Failure> {
     let report = super::ask(&Ask::Pause)?;
@@ -60,7 +65,12 @@ fn find<'a>(jobs: &'a [Job], prefix: &str) -> Result<&'a Job, Failure> {
 pub(crate) fn stop() -> Result<u8, Failure> {
     let home = account::locate()?;
     block_on(async {
-        let (report, mut connection) = super::asked(&home, &Ask::Stop).await?;
+        let asked = control::ask(&home.host_socket(), &Ask::Stop).await;
+        let (report, mut connection) = match asked {
+            // It ended before it could answer.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return gone(&home).await,
+            asked => asked.map_err(|e| super::unanswered(&home, &e))?,
+        };
         let mut unread = [0_u8; 64];
         let end = async {
             while connection
@@ -78,6 +88,20 @@ pub(crate) fn stop() -> Result<u8, Failure> {
         output::say("stopped\n");
         Ok(0)
     })?
+}
+
+/// Waits until a host that is ending has let go of its folder.
+async fn gone(home: &Home) -> Result<u8, Failure> {
+    let mut looks = interval(LOOK_EVERY);
+    let end = async {
+        while HostLock::is_held(&home.host_lock()) {
+            looks.tick().await;
+        }
+    };
+    let too_slow = |_elapsed| Failure::new(codes::HOST_UNREACHABLE);
+    timeout(END_MAX, end).await.map_err(too_slow)?;
+    output::say("stopped\n");
+    Ok(0)
 }
 
 #[cfg(test)]

@@ -20,6 +20,10 @@ use mutual_store::StoreGuard;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Scratch space and outputs together on a host of a pool when nothing else is asked for: a donor gives a tenth of the
+/// free disk, and what is asked for is kept free for the job.
+const POOL_DISK_BYTES_DEFAULT: u64 = 1 << 30;
+
 /// Everything that a run needs.
 pub(super) struct Ready {
     pub(super) node: Attached,
@@ -69,7 +73,10 @@ pub(super) fn ready(
             .map_err(|e| check::explain(&e))?;
     }
     let blocks = account.blocks.with_cancel(cancel.store());
-    let request = request(args, plan, &blocks, (program_ref, program))?;
+    let mut request = request(args, plan, &blocks, (program_ref, program))?;
+    if in_pool.is_some() && args.disk.is_none() {
+        request.limits.disk_bytes_max = request.limits.disk_bytes_max.min(POOL_DISK_BYTES_DEFAULT);
+    }
     let keys = RunKeys {
         owner: &owner,
         witness: witness.public(),
