@@ -90,6 +90,7 @@ codes! {
     TICKET_USED = "mc::ticket::used", 125, "the ticket has been used up", "ask for a new one: `mc pool invite`";
     TICKET_EXPIRED = "mc::ticket::expired", 125, "the ticket has expired", "ask for a new one: `mc pool invite`";
     POOL_OTHER = "mc::pool::other", 125, "the other side belongs to another pool", "`mc pool ls` lists the pools of this machine";
+    POOL_NOT_FOUND = "mc::pool::not-found", 5, "it is not clear which pool of this machine is meant", "`mc pool ls` lists them; `mc run --pool POOL` names one, `--local` none";
     POOL_NOT_ADMITTING = "mc::pool::not-admitting", 125, "the node does not admit members", "ask for a ticket of the node that made the pool: `mc pool invite` there";
     POOL_VERSION = "mc::pool::version", 125, "the other side speaks another version of the protocol", "install the same version on both sides; `mc --version` shows it";
     POOL_FULL = "mc::pool::full", 125, "the node has no room for another connection", "try again later, or by another node of the pool";

@@ -96,7 +96,7 @@ impl FindPoolError {
     /// The error's code.
     pub fn code(&self) -> &'static Code {
         match self {
-            Self::None | Self::Unknown { .. } | Self::Ambiguous { .. } => &codes::POOL_OTHER,
+            Self::None | Self::Unknown { .. } | Self::Ambiguous { .. } => &codes::POOL_NOT_FOUND,
             Self::File(error) => error.code(),
         }
     }

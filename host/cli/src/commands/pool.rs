@@ -9,7 +9,7 @@ use mutual_node::clock::{Clock as _, SystemClock};
 use mutual_node::donor::{control, joining, machine};
 use mutual_node::home::Home;
 use mutual_node::identity;
-use mutual_node::pool::{FindPoolError, Joining, Pool, PoolName, Pools, TicketOrder};
+use mutual_node::pool::{Joining, Pool, PoolName, Pools, TicketOrder};
 use mutual_protocol::NodeId;
 use mutual_protocol::bounded::{Address, Line, List};
 use mutual_protocol::codes;
@@ -35,16 +35,15 @@ pub(crate) fn pool(command: PoolCommand) -> Result<u8, Failure> {
 
 /// The pool that `given` names, or the only one.
 pub(crate) fn find(pools: &Pools, given: Option<&str>) -> Result<Pool, Failure> {
-    pools.get(given).map_err(|e| {
-        let failure = Failure::new(*e.code()).caused_by(&e);
-        match e {
-            FindPoolError::File(_) => failure,
-            _ => failure.exit(5),
-        }
-    })
+    pools
+        .get(given)
+        .map_err(|e| Failure::new(*e.code()).caused_by(&e))
 }
 
 fn new(home: &Home, pools: &Pools, name: &str) -> Result<u8, Failure> {
+    if name.trim().is_empty() {
+        return Err(Failure::new(codes::ARGUMENT_USAGE).because("the pool's name is empty"));
+    }
     let key = id::load(&home.identity_file())?;
     let name = PoolName::new(name).map_err(|e| {
         Failure::new(codes::ARGUMENT_USAGE).because(format!("the pool's name: {e}"))

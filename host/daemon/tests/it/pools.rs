@@ -48,7 +48,7 @@ fn a_pool_is_left_when_nobody_serves_it() {
     serving.terminate();
     house
         .run(["leave", "nobodys"])
-        .fails(125, "mc::pool::other", "mc pool ls");
+        .fails(5, "mc::pool::not-found", "mc pool ls");
     house
         .run(["leave", "first"])
         .fails(2, "mc::argument::usage", "--yes");
@@ -59,5 +59,5 @@ fn a_pool_is_left_when_nobody_serves_it() {
     );
     house
         .run(["leave", "first"])
-        .fails(125, "mc::pool::other", "mc pool ls");
+        .fails(5, "mc::pool::not-found", "mc pool ls");
 }

@@ -173,7 +173,7 @@ fn without_a_host_the_reasons_are_told() {
             .chain(args.iter().map(OsStr::new));
         member.mc(words.chain([hello.as_os_str()]))
     };
-    let ran = run(&["--wait-for", "1s", "-m", "3.9GiB", "--disk", "100TiB"]);
+    let ran = run(&["--wait-for", "10s", "-m", "3.9GiB", "--disk", "100TiB"]);
     let ran = ran.fails(125, "mc::run::no-host", "--local");
     assert!(ran.stderr.contains("100.0 TiB are wanted"), "{ran:#?}");
     host.terminate();
